@@ -1,0 +1,31 @@
+//! Scale the ECS services of a pair of stacks up and down.
+//!
+//! [`EcsToolkit`] is the small set of calls that a deployment needs; [`AwsEcsToolkit`] answers
+//! them from AWS for the services that an [`EcsConfig`] names. [`Service`] is what it sees of one.
+//!
+//! ```no_run
+//! use bluegreen_core::StackReference;
+//! use bluegreen_ecs::{AwsEcsToolkit, EcsConfig, EcsToolkit};
+//!
+//! # async fn example(sdk: &aws_types::SdkConfig, config: EcsConfig) -> bluegreen_core::Result<()> {
+//! let ecs = AwsEcsToolkit::new(sdk, config)?;
+//! ecs.enable_service(StackReference::B, 4).await?;
+//! let service = ecs.service(StackReference::B).await?;
+//! println!("{} of {} tasks run", service.running, service.desired);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! - `test-util`: `MockEcsToolkit`, for the tests of crates that use the toolkit.
+
+mod aws;
+mod config;
+mod toolkit;
+
+pub use aws::AwsEcsToolkit;
+pub use config::EcsConfig;
+#[cfg(any(test, feature = "test-util"))]
+pub use toolkit::MockEcsToolkit;
+pub use toolkit::{EcsToolkit, Service, ServiceScaling, Suspended};
