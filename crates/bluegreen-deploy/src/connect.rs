@@ -1,0 +1,75 @@
+//! From a stack file to the resources it names, in the account that an `SdkConfig` points at.
+
+use std::sync::Arc;
+
+use aws_types::SdkConfig;
+
+use crate::{Resource, Resources, Result, SourceQueue, stack_file::StackFile};
+
+impl Resources {
+    /// Makes the toolkits of everything that `file` names. Nothing is called.
+    ///
+    /// # Errors
+    ///
+    /// [`bluegreen_core::Error::Configuration`] for settings that no stack file could have had: reading
+    /// one has checked them.
+    pub fn connect(file: &StackFile, sdk: &SdkConfig) -> Result<Self> {
+        let mut all: Vec<Arc<dyn Resource>> = Vec::new();
+        let mut queues: Vec<Arc<dyn SourceQueue>> = Vec::new();
+
+        #[cfg(feature = "aurora")]
+        for it in &file.aurora {
+            let toolkit = bluegreen_aurora::AwsAuroraToolkit::new(sdk, it.settings.config.clone())?;
+            all.push(Arc::new(crate::steps::Aurora::new(it, Arc::new(toolkit))));
+        }
+        #[cfg(feature = "kinesis")]
+        for it in &file.kinesis {
+            let toolkit =
+                bluegreen_kinesis::AwsKinesisToolkit::new(sdk, it.settings.config.clone())?;
+            all.push(Arc::new(crate::steps::Kinesis::new(it, Arc::new(toolkit))));
+        }
+        #[cfg(feature = "sqs")]
+        for it in &file.sqs {
+            let toolkit = bluegreen_sqs::AwsSqsToolkit::new(sdk, it.settings.config.clone())?;
+            let sqs = Arc::new(crate::steps::Sqs::new(it, Arc::new(toolkit)));
+            queues.push(Arc::clone(&sqs) as Arc<dyn SourceQueue>);
+            all.push(sqs);
+        }
+        #[cfg(feature = "sns")]
+        for it in &file.sns {
+            let toolkit = bluegreen_sns::AwsSnsToolkit::new(sdk, it.settings.config.clone())?;
+            all.push(Arc::new(crate::steps::Sns::new(it, Arc::new(toolkit))));
+        }
+        #[cfg(feature = "lambda")]
+        let mut first: Option<bluegreen_lambda::AwsLambdaToolkit> = None;
+        #[cfg(feature = "lambda")]
+        for it in &file.lambda {
+            let config = it.settings.config.clone();
+            // They share what is the same for all functions: the list of event buses.
+            let toolkit = match &first {
+                Some(first) => first.with_config(config)?,
+                None => bluegreen_lambda::AwsLambdaToolkit::new(sdk, config)?,
+            };
+            first.get_or_insert_with(|| toolkit.clone());
+            all.push(Arc::new(crate::steps::Lambda::new(it, Arc::new(toolkit), queues.clone())));
+        }
+        #[cfg(feature = "ecs")]
+        for it in &file.ecs {
+            let toolkit = bluegreen_ecs::AwsEcsToolkit::new(sdk, it.settings.config.clone())?;
+            all.push(Arc::new(crate::steps::Ecs::new(it, Arc::new(toolkit))));
+        }
+        #[cfg(feature = "dynamodb")]
+        for it in &file.dynamodb {
+            let toolkit =
+                bluegreen_dynamodb::AwsDynamoDbToolkit::new(sdk, it.settings.config.clone())?;
+            all.push(Arc::new(crate::steps::DynamoDb::new(it, Arc::new(toolkit))));
+        }
+        #[cfg(feature = "cloudwatch")]
+        for it in &file.cloudwatch {
+            let toolkit =
+                bluegreen_cloudwatch::AwsCloudWatchToolkit::new(sdk, it.settings.clone())?;
+            all.push(Arc::new(crate::steps::CloudWatch::new(it, Arc::new(toolkit))));
+        }
+        Ok(Self { all, queues })
+    }
+}

@@ -1,0 +1,73 @@
+//! The engine that moves a whole stack from a to b.
+//!
+//! [`StackFile`](stack_file::StackFile) says what the stacks consist of; [`Resources::connect`] makes
+//! the toolkits for it; [`Engine`] plans and runs a move, step by step ([`Step`]), and keeps what must outlive
+//! the process in a [`Store`].
+//!
+//! ```no_run
+//! use std::path::Path;
+//!
+//! use bluegreen_core::{Clock, StackReference};
+//! use bluegreen_deploy::{Engine, Phase, Resources, Store, stack_file::StackFile};
+//!
+//! # async fn example(text: &str, sdk: &aws_types::SdkConfig) -> Result<(), Box<dyn std::error::Error>> {
+//! let folder = Path::new(".");
+//! let file = StackFile::parse(text, &folder.join("bluegreen.toml"), &|_| None)?;
+//! let engine = Engine::new(&file, folder, Resources::connect(&file, sdk)?, Clock::system());
+//! let store = Store::open_locked(&file.state.path, &file.name)?.expect("adopted before");
+//!
+//! let plan = engine.plan(StackReference::B)?;
+//! let report = engine.deploy(&store, &plan, Phase::Retire).await?;
+//! println!("{:?}", report.outcome);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! One for each service, named like it (`aurora`, `cloudwatch`, `dynamodb`, `ecs`, `kinesis`, `lambda`,
+//! `sns`, `sqs`), and `full` for all of them.
+
+mod checks;
+mod connect;
+mod engine;
+mod error;
+mod guard;
+mod look;
+mod plan;
+mod rate;
+mod report;
+mod resource;
+mod run;
+pub mod stack_file;
+mod step;
+mod steps;
+mod store;
+mod traffic;
+
+pub use engine::{Engine, Resources, Watcher};
+pub use error::{Error, Result};
+pub use look::{Round, Rounds, Shared};
+pub use plan::{Phase, Plan, Planned};
+pub use rate::{Limits, RateLimit};
+pub use report::{Event, Outcome, Report, ResourceStatus, Status, StepReport, StepState, chain};
+pub use resource::{Consumer, Declaration, Messages, Resource, Source, SourceQueue};
+pub use step::{Context, Effect, Inspection, Permission, Step, StepId};
+#[cfg(feature = "aurora")]
+pub use steps::Aurora;
+#[cfg(feature = "cloudwatch")]
+pub use steps::CloudWatch;
+#[cfg(feature = "dynamodb")]
+pub use steps::DynamoDb;
+#[cfg(feature = "ecs")]
+pub use steps::Ecs;
+#[cfg(feature = "kinesis")]
+pub use steps::Kinesis;
+#[cfg(feature = "lambda")]
+pub use steps::Lambda;
+#[cfg(feature = "sns")]
+pub use steps::Sns;
+#[cfg(feature = "sqs")]
+pub use steps::Sqs;
+pub use store::{Document, Moment, Pointer, Release, Store};
+pub use traffic::{TrafficCommands, TrafficSeen};

@@ -1,0 +1,507 @@
+//! [`Plan`], the steps of a release in their order.
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+use bluegreen_core::StackReference;
+use petgraph::{
+    Direction,
+    algo::toposort,
+    graph::{DiGraph, NodeIndex},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Resource, Result, Step};
+
+/// A group of steps with an order. A phase begins when the one before has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// The standby is started, fed and switched on.
+    Prepare,
+    /// The standby is tried out.
+    Test,
+    /// Production moves.
+    Promote,
+    /// Nothing changes: going back is instant.
+    Hold,
+    /// The old stack is switched off.
+    Retire,
+}
+
+impl Phase {
+    /// All phases, in their order.
+    pub const ALL: [Self; 5] = [Self::Prepare, Self::Test, Self::Promote, Self::Hold, Self::Retire];
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Prepare => "prepare",
+            Self::Test => "test",
+            Self::Promote => "promote",
+            Self::Hold => "hold",
+            Self::Retire => "retire",
+        })
+    }
+}
+
+impl FromStr for Phase {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|it| it.to_string() == text).ok_or_else(|| {
+            format!("`{text}` is not a phase: expected prepare, test, promote, hold or retire")
+        })
+    }
+}
+
+/// Where a step stands: behind every step of the lines above it in its phase, and behind those steps
+/// of its own line that are named.
+struct Position {
+    phase: Phase,
+    line: u8,
+    step: &'static str,
+    behind: &'static [&'static str],
+}
+
+/// The order of all steps.
+///
+/// From `sqs.purge`, `sns.enable` and `sns.settle` on, the standby's queues buffer: nothing that is
+/// published later is lost. In `retire`, alarms go first, so that nobody is paged for what follows, and
+/// feeding stops before consumers do.
+#[rustfmt::skip]
+const ORDER: &[Position] = &[
+    at(Phase::Prepare, 0, "standby.idle", &[]),
+    at(Phase::Prepare, 1, "aurora.start", &[]),
+    at(Phase::Prepare, 1, "kinesis.register", &[]),
+    at(Phase::Prepare, 1, "sqs.purge", &[]),
+    at(Phase::Prepare, 1, "sns.enable", &["sqs.purge"]),
+    at(Phase::Prepare, 1, "sns.settle", &["sns.enable"]),
+    at(Phase::Prepare, 2, "aurora.scale-out", &[]),
+    at(Phase::Prepare, 3, "lambda.enable-mappings", &[]),
+    at(Phase::Prepare, 3, "ecs.enable", &[]),
+    at(Phase::Prepare, 3, "lambda.enable-rules", &[]),
+    at(Phase::Promote, 0, "traffic.move", &[]),
+    at(Phase::Promote, 0, "active.switch", &["traffic.move"]),
+    at(Phase::Promote, 1, "cloudwatch.enable-alarms", &[]),
+    at(Phase::Promote, 2, "exclusive.hand-over", &[]),
+    at(Phase::Hold, 0, "release.hold", &[]),
+    at(Phase::Retire, 0, "cloudwatch.disable-alarms", &[]),
+    at(Phase::Retire, 1, "sns.disable", &[]),
+    at(Phase::Retire, 1, "sns.settle", &["sns.disable"]),
+    at(Phase::Retire, 1, "sqs.drain", &[]),
+    at(Phase::Retire, 2, "lambda.disable-rules", &[]),
+    at(Phase::Retire, 2, "lambda.disable-mappings", &[]),
+    at(Phase::Retire, 2, "ecs.disable", &[]),
+    at(Phase::Retire, 2, "kinesis.deregister", &["lambda.disable-rules", "lambda.disable-mappings", "ecs.disable"]),
+    at(Phase::Retire, 3, "aurora.stop", &[]),
+    at(Phase::Retire, 3, "aurora.delete", &[]),
+    at(Phase::Retire, 3, "sqs.purge", &[]),
+    at(Phase::Retire, 3, "dynamodb.delete", &[]),
+    at(Phase::Retire, 4, "aurora.scale-in", &[]),
+];
+
+const fn at(
+    phase: Phase,
+    line: u8,
+    step: &'static str,
+    behind: &'static [&'static str],
+) -> Position {
+    Position { phase, line, step, behind }
+}
+
+/// Returns where the step `name` stands that acts on `stack` in a move to `to`.
+///
+/// A name may stand in two phases: before `promote` it acts on the stack to come, after it on the old one.
+fn position(name: &str, stack: StackReference, to: StackReference) -> Option<&'static Position> {
+    let mut positions = ORDER.iter().filter(|it| it.step == name);
+    let first = positions.next()?;
+    match positions.next() {
+        Some(second) if stack != to => Some(second),
+        _ => Some(first),
+    }
+}
+
+/// The steps of a release in their order.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The stack that is to become active.
+    pub to: StackReference,
+    graph: DiGraph<Planned, ()>,
+}
+
+/// A step with its phase.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// The step.
+    pub step: Arc<dyn Step>,
+    /// Its phase.
+    pub phase: Phase,
+}
+
+impl Plan {
+    /// Puts the steps of `resources` and those of the `whole` in order for a move to the stack `to`.
+    ///
+    /// # Errors
+    ///
+    /// A step that has no place in the order: steps of one's own are [inserted](Self::insert).
+    pub fn new(
+        to: StackReference,
+        resources: &[Arc<dyn Resource>],
+        whole: Vec<Arc<dyn Step>>,
+    ) -> Result<Self> {
+        let own = resources.iter().flat_map(|resource| {
+            let declaration = resource.declaration();
+            let steps = Arc::clone(resource).steps(to).into_iter();
+            steps
+                .filter(|it| !declaration.skip.contains(&it.id().name))
+                .map(move |it| (it, Some(declaration)))
+        });
+        let placed = own
+            .chain(whole.into_iter().map(|it| (it, None)))
+            .map(|(step, declaration)| {
+                let id = step.id();
+                let position = position(&id.name, id.stack, to).ok_or_else(|| {
+                    Error::refused(format!("`{}` has no place in the order of steps", id.name))
+                })?;
+                Ok((step, declaration, position))
+            })
+            .collect::<Result<Vec<_>>>()?;
+
+        let mut graph = DiGraph::new();
+        let nodes: Vec<NodeIndex> = placed
+            .iter()
+            .map(|(step, _, position)| {
+                graph.add_node(Planned { step: Arc::clone(step), phase: position.phase })
+            })
+            .collect();
+        for (later, (step, declaration, position)) in placed.iter().enumerate() {
+            for (earlier, (other, other_declaration, other_position)) in placed.iter().enumerate() {
+                if other_position.phase != position.phase {
+                    continue;
+                }
+                let other_name = other.id().name;
+                let waits = if other_position.line < position.line {
+                    match declaration.and_then(|it| it.after.as_ref()) {
+                        // What belongs to the whole stack is waited for all the same, and so is what
+                        // comes before in the resource itself.
+                        Some(after) => other_declaration.is_none_or(|it| {
+                            after.contains(&it.key())
+                                || declaration.is_some_and(|own| own.key() == it.key())
+                        }),
+                        None => true,
+                    }
+                } else {
+                    other_position.line == position.line
+                        && position.behind.contains(&other_name.as_str())
+                };
+                if waits && step.id() != other.id() {
+                    graph.add_edge(nodes[earlier], nodes[later], ());
+                }
+            }
+        }
+        Ok(Self { to, graph })
+    }
+
+    /// Adds a step of one's own to `phase`: behind the steps named in `behind` and, with `before`, ahead
+    /// of those.
+    ///
+    /// # Errors
+    ///
+    /// A name that no step of the phase has, and an order that goes round in a circle.
+    pub fn insert(
+        &mut self,
+        phase: Phase,
+        step: Arc<dyn Step>,
+        behind: &[&str],
+        before: &[&str],
+    ) -> Result<()> {
+        let named = |name: &str| {
+            let found: Vec<NodeIndex> = self
+                .graph
+                .node_indices()
+                .filter(|&it| {
+                    self.graph[it].phase == phase && self.graph[it].step.id().name == name
+                })
+                .collect();
+            if found.is_empty() {
+                return Err(Error::refused(format!("no step of {phase} is called `{name}`")));
+            }
+            Ok(found)
+        };
+        let mut earlier = Vec::new();
+        for name in behind {
+            earlier.extend(named(name)?);
+        }
+        let mut later = Vec::new();
+        for name in before {
+            later.extend(named(name)?);
+        }
+
+        let node = self.graph.add_node(Planned { step, phase });
+        for other in earlier {
+            self.graph.add_edge(other, node, ());
+        }
+        for other in later {
+            self.graph.add_edge(node, other, ());
+        }
+        if toposort(&self.graph, None).is_err() {
+            let id = self.graph[node].step.id();
+            self.graph.remove_node(node);
+            return Err(Error::refused(format!(
+                "`{id}` would have to be before and behind itself"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Returns all steps, phase by phase, in an order in which they could run one after the other.
+    pub fn steps(&self) -> Vec<&Planned> {
+        let mut order: Vec<&Planned> = toposort(&self.graph, None)
+            .unwrap_or_default()
+            .into_iter()
+            .map(|it| &self.graph[it])
+            .collect();
+        order.sort_by_key(|it| it.phase);
+        order
+    }
+
+    /// Returns the steps of `phase` with the places, in the answer, of those that each waits for.
+    pub(crate) fn phase(&self, phase: Phase) -> Vec<(Arc<dyn Step>, Vec<usize>)> {
+        let nodes: Vec<NodeIndex> =
+            self.graph.node_indices().filter(|&it| self.graph[it].phase == phase).collect();
+        nodes
+            .iter()
+            .map(|&node| {
+                let waits_for = self
+                    .graph
+                    .neighbors_directed(node, Direction::Incoming)
+                    .filter_map(|earlier| nodes.iter().position(|&it| it == earlier))
+                    .collect();
+                (Arc::clone(&self.graph[node].step), waits_for)
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use async_trait::async_trait;
+    use bluegreen_core::StackReference::{A, B};
+
+    use super::*;
+    use crate::{Context, Declaration, Effect, Inspection, Permission, StepId};
+
+    #[derive(Debug)]
+    struct Named(StepId);
+
+    #[async_trait]
+    impl Step for Named {
+        fn id(&self) -> StepId {
+            self.0.clone()
+        }
+
+        fn effect(&self) -> Effect {
+            Effect::Harmless
+        }
+
+        async fn inspect(&self, _context: &Context<'_>) -> Result<Inspection> {
+            Ok(Inspection::Done)
+        }
+
+        async fn apply(&self, _context: &Context<'_>) -> Result<()> {
+            Ok(())
+        }
+
+        fn permissions(&self) -> Vec<Permission> {
+            Vec::new()
+        }
+    }
+
+    #[derive(Debug)]
+    struct Pair {
+        declaration: Declaration,
+        steps: Vec<(&'static str, StackReference)>,
+    }
+
+    #[async_trait]
+    impl Resource for Pair {
+        fn declaration(&self) -> &Declaration {
+            &self.declaration
+        }
+
+        fn steps(self: Arc<Self>, _to: StackReference) -> Vec<Arc<dyn Step>> {
+            let step = |&(name, stack): &(&str, _)| step(name, &self.declaration.name, stack);
+            self.steps.iter().map(step).collect()
+        }
+
+        async fn summary(&self, _: &Context<'_>, _: StackReference) -> Result<String> {
+            Ok(String::new())
+        }
+    }
+
+    fn step(name: &str, resource: &str, stack: StackReference) -> Arc<dyn Step> {
+        Arc::new(Named(StepId::new(name, resource, stack)))
+    }
+
+    fn pair(service: &'static str, name: &str, steps: &[(&'static str, StackReference)]) -> Pair {
+        let declaration = crate::steps::testing::declaration(service, name);
+        Pair { declaration, steps: steps.to_vec() }
+    }
+
+    fn plan(pairs: Vec<Pair>) -> Plan {
+        let resources: Vec<Arc<dyn Resource>> =
+            pairs.into_iter().map(|it| Arc::new(it) as Arc<dyn Resource>).collect();
+        Plan::new(B, &resources, vec![step("standby.idle", "", B)]).unwrap()
+    }
+
+    /// Returns the names of the steps that `name` waits for in `phase`.
+    fn waits_for(plan: &Plan, phase: Phase, name: &str) -> BTreeSet<String> {
+        let steps = plan.phase(phase);
+        let (_, waits) = steps.iter().find(|(step, _)| step.id().name == name).unwrap();
+        waits.iter().map(|&it| steps[it].0.id().to_string()).collect()
+    }
+
+    fn set(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|it| (*it).to_owned()).collect()
+    }
+
+    #[test]
+    fn every_line_waits_for_those_above_it_over_all_resources() {
+        let plan = plan(vec![
+            pair("aurora", "orders", &[("aurora.start", B), ("aurora.scale-out", B)]),
+            pair("sns", "catalogue", &[("sns.enable", B), ("sns.settle", B)]),
+        ]);
+
+        assert_eq!(
+            waits_for(&plan, Phase::Prepare, "aurora.scale-out"),
+            set(&[
+                "standby.idle on b",
+                "aurora.start orders on b",
+                "sns.enable catalogue on b",
+                "sns.settle catalogue on b"
+            ])
+        );
+    }
+
+    #[test]
+    fn steps_of_one_line_run_together_but_for_those_that_follow_each_other() {
+        let plan = plan(vec![
+            pair("aurora", "orders", &[("aurora.start", B)]),
+            pair("sqs", "ingest", &[("sqs.purge", B)]),
+            pair("sns", "catalogue", &[("sns.enable", B), ("sns.settle", B)]),
+        ]);
+
+        assert_eq!(waits_for(&plan, Phase::Prepare, "aurora.start"), set(&["standby.idle on b"]));
+        assert_eq!(
+            waits_for(&plan, Phase::Prepare, "sns.enable"),
+            set(&["standby.idle on b", "sqs.purge ingest on b"])
+        );
+        assert_eq!(
+            waits_for(&plan, Phase::Prepare, "sns.settle"),
+            set(&["standby.idle on b", "sns.enable catalogue on b"])
+        );
+    }
+
+    #[test]
+    fn after_names_fewer_and_keeps_the_resources_own_order_and_the_idle_standby() {
+        let mut queue = pair("sqs", "ingest", &[("sqs.purge", B)]);
+        queue.declaration.after = Some(Vec::new());
+        let mut function =
+            pair("lambda", "ingest", &[("lambda.enable-mappings", B), ("lambda.enable-rules", B)]);
+        function.declaration.after = Some(vec!["sqs.ingest".to_owned()]);
+        let mut cluster = pair("aurora", "orders", &[("aurora.start", B), ("aurora.scale-out", B)]);
+        cluster.declaration.after = Some(vec!["sqs.ingest".to_owned()]);
+        let plan = plan(vec![queue, function, cluster]);
+
+        assert_eq!(
+            waits_for(&plan, Phase::Prepare, "lambda.enable-mappings"),
+            set(&["standby.idle on b", "sqs.purge ingest on b"])
+        );
+        assert_eq!(
+            waits_for(&plan, Phase::Prepare, "aurora.scale-out"),
+            set(&["standby.idle on b", "sqs.purge ingest on b", "aurora.start orders on b"])
+        );
+    }
+
+    #[test]
+    fn a_name_in_two_phases_is_placed_by_its_stack() {
+        let plan = plan(vec![pair("sqs", "ingest", &[("sqs.purge", B), ("sqs.purge", A)])]);
+
+        let placed: Vec<_> = plan
+            .steps()
+            .into_iter()
+            .filter(|it| it.step.id().name == "sqs.purge")
+            .map(|it| (it.phase, it.step.id().stack))
+            .collect();
+        assert_eq!(placed, [(Phase::Prepare, B), (Phase::Retire, A)]);
+    }
+
+    #[test]
+    fn feeding_ends_before_consumers_and_consumers_before_data() {
+        let plan = plan(vec![
+            pair("sns", "catalogue", &[("sns.disable", A), ("sns.settle", A)]),
+            pair("lambda", "ingest", &[("lambda.disable-mappings", A)]),
+            pair("kinesis", "clicks", &[("kinesis.deregister", A)]),
+            pair("aurora", "orders", &[("aurora.stop", A), ("aurora.scale-in", B)]),
+        ]);
+
+        assert_eq!(
+            waits_for(&plan, Phase::Retire, "lambda.disable-mappings"),
+            set(&["sns.disable catalogue on a", "sns.settle catalogue on a"])
+        );
+        assert!(
+            waits_for(&plan, Phase::Retire, "kinesis.deregister")
+                .contains("lambda.disable-mappings ingest on a")
+        );
+        assert_eq!(waits_for(&plan, Phase::Retire, "aurora.stop").len(), 4);
+        assert_eq!(waits_for(&plan, Phase::Retire, "aurora.scale-in").len(), 5);
+    }
+
+    #[test]
+    fn a_skipped_step_is_not_in_the_plan() {
+        let mut cluster = pair("aurora", "orders", &[("aurora.start", B), ("aurora.scale-out", B)]);
+        cluster.declaration.skip = set(&["aurora.scale-out"]);
+
+        let plan = plan(vec![cluster]);
+
+        assert!(plan.steps().iter().all(|it| it.step.id().name != "aurora.scale-out"));
+        assert!(plan.steps().iter().any(|it| it.step.id().name == "aurora.start"));
+    }
+
+    #[test]
+    fn a_step_without_a_place_is_refused_until_it_is_inserted() {
+        let own = || vec![step("cache.warm", "", B)];
+        assert!(Plan::new(B, &[], own()).unwrap_err().to_string().contains("`cache.warm`"));
+
+        let mut plan = plan(vec![pair("aurora", "orders", &[("aurora.start", B)])]);
+        plan.insert(Phase::Prepare, step("cache.warm", "", B), &["aurora.start"], &[]).unwrap();
+
+        assert_eq!(
+            waits_for(&plan, Phase::Prepare, "cache.warm"),
+            set(&["aurora.start orders on b"])
+        );
+    }
+
+    #[test]
+    fn an_order_that_goes_round_in_a_circle_is_refused_and_leaves_the_plan_as_it_was() {
+        let mut plan = plan(vec![pair("aurora", "orders", &[("aurora.start", B)])]);
+
+        let circle =
+            plan.insert(Phase::Prepare, step("x.y", "", B), &["aurora.start"], &["standby.idle"]);
+        let unknown = plan.insert(Phase::Prepare, step("x.y", "", B), &["aurora.strat"], &[]);
+
+        assert!(circle.is_err() && unknown.unwrap_err().to_string().contains("`aurora.strat`"));
+        assert_eq!(plan.steps().len(), 2);
+    }
+
+    #[test]
+    fn phases_are_read_by_their_names_only() {
+        for phase in Phase::ALL {
+            assert_eq!(phase.to_string().parse(), Ok(phase));
+        }
+        assert!("Prepare".parse::<Phase>().unwrap_err().contains("expected prepare"));
+    }
+}

@@ -1,0 +1,186 @@
+//! Running one step: look, act where needed, look again until it is done.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bluegreen_core::wait::{self, Look, Pace};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Effect, Engine, Error, Event, Inspection, Phase, Result, Step, StepReport, StepState, Store,
+    chain,
+};
+
+/// How long the steps of a service may take, unless the stack file says otherwise.
+const DEADLINE: Duration = Duration::from_secs(600);
+
+/// How long those of Aurora may take: clusters start in minutes, readers come in a quarter of an hour.
+const AURORA_DEADLINE: Duration = Duration::from_secs(3600);
+
+impl Engine {
+    /// Brings a step about and reports what came of it.
+    ///
+    /// Immediately before each act the guards look at pointer and traffic again. An act whose outcome is
+    /// unknown, or that was throttled, is followed by a look like any other.
+    pub(crate) async fn run_step(
+        &self,
+        store: &Store,
+        step: &Arc<dyn Step>,
+        phase: Option<Phase>,
+        warnings: &Mutex<BTreeSet<String>>,
+        cancel: &CancellationToken,
+    ) -> StepReport {
+        let id = step.id();
+        let began = Instant::now();
+        tracing::info!(step = %id, "begins");
+        (self.watcher)(Event::StepStarted { step: id.clone() });
+
+        let own_warnings = Mutex::default();
+        let mut change = None;
+        let pace = Pace {
+            first_look: self.pace.first_look,
+            longest_look: self.pace.longest_look,
+            deadline: self.deadline(id.subject()) + step.lasts(),
+        };
+        let progress = |it: wait::Progress<'_>| {
+            let waiting_for = it.waiting_for.to_owned();
+            (self.watcher)(Event::StepWaits { step: id.clone(), waiting_for, elapsed: it.elapsed });
+        };
+        let mut acted_last_time = false;
+        let waited = wait::until(&id.to_string(), pace, cancel, progress, async || {
+            let round = self.round(store, step.as_ref(), &own_warnings, &mut change).await;
+            let fresh_act = matches!(round, Ok(Look::Acted(_))) && !acted_last_time;
+            acted_last_time = matches!(round, Ok(Look::Acted(_)));
+            match round {
+                // An act that has to be repeated is repeated at the pace of looking.
+                Ok(Look::Acted(what)) if !fresh_act => Ok(Look::Waiting(what)),
+                Ok(look) => Ok(match look {
+                    Look::Ready(()) => Look::Ready(Ok(())),
+                    Look::Waiting(what) => Look::Waiting(what),
+                    Look::Acted(what) => Look::Acted(what),
+                }),
+                Err(Error::Toolkit(err)) if err.is_transient() => Err(err),
+                Err(err) => Ok(Look::Ready(Err(err))),
+            }
+        })
+        .await;
+        let result = waited
+            .map_err(Error::from)
+            .flatten()
+            .and_then(|()| store.step_succeeded(&id, step.memory().as_deref(), self.clock.now()));
+
+        let own_warnings = own_warnings.into_inner().unwrap_or_else(|err| err.into_inner());
+        for text in own_warnings {
+            let new = warnings.lock().unwrap_or_else(|err| err.into_inner()).insert(text.clone());
+            if new {
+                tracing::warn!(step = %id, "{text}");
+                (self.watcher)(Event::Warning { text });
+            }
+        }
+        let state = match &result {
+            Ok(()) if change.is_some() => StepState::Changed,
+            Ok(()) => StepState::Done,
+            Err(err) => failed_state(err),
+        };
+        let (from, to) = change.unzip();
+        let report = StepReport {
+            from,
+            to,
+            error: result.err().map(|err| chain(&err)),
+            took: Some(began.elapsed()),
+            ..step_report(step.as_ref(), phase, state)
+        };
+        tracing::info!(step = %id, state = ?report.state, error = report.error, "ended");
+        (self.watcher)(Event::StepEnded { report: report.clone() });
+        report
+    }
+
+    /// Looks at the step once, and acts if that is needed.
+    async fn round(
+        &self,
+        store: &Store,
+        step: &dyn Step,
+        warnings: &Mutex<BTreeSet<String>>,
+        change: &mut Option<(String, String)>,
+    ) -> Result<Look<()>> {
+        let _slot = self.slots.acquire().await;
+        let context = self.context(store, warnings, self.rounds.begin());
+        let seen = step.inspect(&context).await?;
+        tracing::debug!(step = %step.id(), ?seen, "looked");
+        let (from, to) = match seen {
+            Inspection::Done => return Ok(Look::Ready(())),
+            Inspection::Underway { what } => return Ok(Look::Waiting(what)),
+            Inspection::Unknown { after } => return Ok(Look::Waiting(format!("`{after}`"))),
+            Inspection::Blocked { reason } => return Err(Error::refused(reason)),
+            Inspection::Needed { from, to } => (from, to),
+        };
+        self.guard(store, step).await?;
+        (self.watcher)(Event::StepActs { step: step.id(), from: from.clone(), to: to.clone() });
+        let waiting_for = to.clone();
+        match change {
+            // What came first is how it was; what comes last is how it is to be.
+            Some((_, last)) => *last = to,
+            None => *change = Some((from, to)),
+        }
+        step.apply(&context).await?;
+        Ok(Look::Acted(waiting_for))
+    }
+
+    fn deadline(&self, subject: &str) -> Duration {
+        let usual = if subject == "aurora" { AURORA_DEADLINE } else { DEADLINE };
+        self.pace.deadlines.get(subject).copied().unwrap_or(usual)
+    }
+}
+
+/// Returns the report of a step that was only looked at.
+pub(crate) fn looked_report(step: &dyn Step, phase: Phase, seen: Result<Inspection>) -> StepReport {
+    let report = |state| step_report(step, Some(phase), state);
+    match seen {
+        Ok(Inspection::Done) => report(StepState::Done),
+        Ok(Inspection::Needed { from, to }) => {
+            StepReport { from: Some(from), to: Some(to), ..report(StepState::Needed) }
+        }
+        Ok(Inspection::Underway { what }) => {
+            StepReport { waiting_for: Some(what), ..report(StepState::Underway) }
+        }
+        Ok(Inspection::Unknown { after }) => {
+            StepReport { waiting_for: Some(after), ..report(StepState::Unknown) }
+        }
+        Ok(Inspection::Blocked { reason }) => {
+            StepReport { error: Some(reason), ..report(StepState::Refused) }
+        }
+        Err(err) => StepReport { error: Some(chain(&err)), ..report(failed_state(&err)) },
+    }
+}
+
+/// Returns a report of which nothing but the state is known.
+pub(crate) fn step_report(step: &dyn Step, phase: Option<Phase>, state: StepState) -> StepReport {
+    StepReport {
+        step: step.id(),
+        phase,
+        state,
+        from: None,
+        to: None,
+        waiting_for: None,
+        error: None,
+        took: None,
+        undo: step.undo(),
+        destroys: matches!(step.effect(), Effect::Destroys(_)),
+        permissions: step.permissions(),
+    }
+}
+
+fn failed_state(err: &Error) -> StepState {
+    match err {
+        Error::Refused { .. } => StepState::Refused,
+        // Credentials that have expired interrupt a release, they do not fail it.
+        Error::Toolkit(
+            bluegreen_core::Error::Interrupted { .. } | bluegreen_core::Error::Credentials { .. },
+        ) => StepState::Interrupted,
+        _ => StepState::Failed,
+    }
+}

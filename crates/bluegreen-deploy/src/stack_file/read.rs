@@ -1,0 +1,350 @@
+//! [`StackFile::parse`]: reads the text of a stack file and finds everything that is wrong with it.
+
+#[cfg(feature = "aurora")]
+mod aurora;
+#[cfg(feature = "cloudwatch")]
+mod cloudwatch;
+mod document;
+#[cfg(feature = "dynamodb")]
+mod dynamodb;
+#[cfg(feature = "ecs")]
+mod ecs;
+#[cfg(feature = "kinesis")]
+mod kinesis;
+#[cfg(feature = "lambda")]
+mod lambda;
+mod names;
+#[cfg(any(
+    feature = "aurora",
+    feature = "cloudwatch",
+    feature = "dynamodb",
+    feature = "ecs",
+    feature = "kinesis",
+    feature = "lambda",
+    feature = "sns",
+    feature = "sqs"
+))]
+mod resource;
+#[cfg(feature = "sns")]
+mod sns;
+#[cfg(feature = "sqs")]
+mod sqs;
+mod table;
+#[cfg(test)]
+#[cfg(feature = "full")]
+mod tests;
+
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use toml::de::DeValue;
+
+use self::{
+    document::Document,
+    table::{Table, is_name, list, nearest},
+};
+use super::{
+    CommandMover, PaceSettings, ReleaseSettings, StackFile, StackFileError, StateSettings, Traffic,
+};
+
+/// The services that a stack file can have tables of, and whether they are compiled in.
+const SERVICES: [(&str, bool); 8] = [
+    ("aurora", cfg!(feature = "aurora")),
+    ("cloudwatch", cfg!(feature = "cloudwatch")),
+    ("dynamodb", cfg!(feature = "dynamodb")),
+    ("ecs", cfg!(feature = "ecs")),
+    ("kinesis", cfg!(feature = "kinesis")),
+    ("lambda", cfg!(feature = "lambda")),
+    ("sns", cfg!(feature = "sns")),
+    ("sqs", cfg!(feature = "sqs")),
+];
+
+/// The subjects of steps that belong to no service: they have deadlines too.
+const OTHER_SUBJECTS: [&str; 5] = ["active", "exclusive", "release", "standby", "traffic"];
+
+const PROGRAM: &str = "a program and its arguments, such as `[\"./switch.sh\"]`";
+
+/// A table `[service.name]`, not read yet.
+struct ResourceTable<'t> {
+    service: &'static str,
+    name: &'t str,
+    table: Table<'t>,
+}
+
+impl StackFile {
+    /// Reads the stack file `text`.
+    ///
+    /// In every string `${NAME}` is replaced by what `environment` returns for `NAME`, and `$$` by a dollar.
+    /// `path` is where the text comes from; it is only named in the error.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with the file at once, each with its place: syntax errors, unknown and missing
+    /// keys, values of the wrong type or out of bounds, what a toolkit's configuration does not accept,
+    /// ARNs of another Region or account, resources named twice, and what this version cannot do.
+    pub fn parse(
+        text: &str,
+        path: &Path,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, StackFileError> {
+        let (document, entries) = Document::parse(text, environment);
+        let stack_file = read(Table::new(&document, "the stack file".to_owned(), 0..0, &entries));
+        let problems = document.into_problems();
+        if problems.is_empty() {
+            Ok(stack_file)
+        } else {
+            Err(StackFileError { path: path.to_owned(), text: text.to_owned(), problems })
+        }
+    }
+}
+
+/// Reads the whole file. What cannot be used is noted as a problem, and its default stands in for it.
+fn read(mut root: Table<'_>) -> StackFile {
+    let name = root.required("name", "the name of the whole, such as `\"shop\"`", stack_name);
+    let region = root.required("region", "an AWS Region, such as `\"eu-west-1\"`", region);
+    let account_id = account_id(&mut root);
+    let traffic = traffic(&mut root);
+    let state = state(&mut root);
+    let release = release(&mut root);
+    let pace = pace(&mut root);
+    refuse_tables(&mut root, "schema", "reset and hydrate databases");
+    refuse_tables(&mut root, "test", "run tests");
+    let mut tables = resource_tables(&mut root, &SERVICES);
+    tables.sort_by_key(|it| it.table.span.start);
+    root.finish();
+
+    let stack_file = StackFile {
+        name: name.unwrap_or_default(),
+        region: region.clone().unwrap_or_default(),
+        account_id: account_id.clone(),
+        traffic,
+        state,
+        release,
+        pace,
+        #[cfg(feature = "aurora")]
+        aurora: resource::read_all("aurora", &mut tables, aurora::read),
+        #[cfg(feature = "cloudwatch")]
+        cloudwatch: resource::read_all("cloudwatch", &mut tables, cloudwatch::read),
+        #[cfg(feature = "dynamodb")]
+        dynamodb: resource::read_all("dynamodb", &mut tables, dynamodb::read),
+        #[cfg(feature = "ecs")]
+        ecs: resource::read_all("ecs", &mut tables, ecs::read),
+        #[cfg(feature = "kinesis")]
+        kinesis: resource::read_all("kinesis", &mut tables, kinesis::read),
+        #[cfg(feature = "lambda")]
+        lambda: resource::read_all("lambda", &mut tables, lambda::read),
+        #[cfg(feature = "sns")]
+        sns: resource::read_all("sns", &mut tables, sns::read),
+        #[cfg(feature = "sqs")]
+        sqs: resource::read_all("sqs", &mut tables, sqs::read),
+    };
+
+    names::check_arns(&tables, region.as_deref(), account_id.as_deref());
+    names::check_repeats(&tables);
+    for it in tables {
+        it.table.finish();
+    }
+    stack_file
+}
+
+fn stack_name(root: &mut Table<'_>, key: &'static str) -> Option<String> {
+    let name = root.string(key)?;
+    checked(root, key, name, is_name, "letters, digits, `-` and `_`: it is used in file names")
+}
+
+fn region(root: &mut Table<'_>, key: &'static str) -> Option<String> {
+    let is_region = |it: &str| {
+        it.contains('-')
+            && it.chars().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '-')
+    };
+    let region = root.string(key)?;
+    checked(root, key, region, is_region, "an AWS Region, such as `\"eu-west-1\"`")
+}
+
+fn account_id(root: &mut Table<'_>) -> Option<String> {
+    let key = "account-id";
+    let is_account = |it: &str| it.len() == 12 && it.chars().all(|it| it.is_ascii_digit());
+    let account = root.string(key)?;
+    checked(root, key, account, is_account, "the 12 digits of an AWS account in quotation marks")
+}
+
+/// Returns `value` if it is good; notes that it is no `key` otherwise.
+fn checked(
+    table: &Table<'_>,
+    key: &str,
+    value: String,
+    is_good: impl Fn(&str) -> bool,
+    expected: &str,
+) -> Option<String> {
+    if is_good(&value) {
+        return Some(value);
+    }
+    let span = table.span_of(key);
+    let message = format!("`{}` cannot be the `{key}`", table.document.written(&span));
+    table.document.note(span, message, Some(format!("expected {expected}")));
+    None
+}
+
+fn traffic(root: &mut Table<'_>) -> Traffic {
+    let Some(value) = root.value("traffic") else { return Traffic::Undeclared };
+    match value.get_ref() {
+        DeValue::String(text) if text == "none" => Traffic::None,
+        DeValue::Table(entries) if !entries.is_empty() => {
+            let movers = root.named_tables("traffic").into_iter();
+            Traffic::Movers(movers.filter_map(|(name, table)| mover(name, table)).collect())
+        }
+        _ => {
+            let message = "`traffic` does not say who moves the traffic".to_owned();
+            let help = "expected `\"none\"` or tables `[traffic.NAME]`".to_owned();
+            root.document.note(value.span(), message, Some(help));
+            Traffic::Undeclared
+        }
+    }
+}
+
+fn mover(name: &str, mut table: Table<'_>) -> Option<CommandMover> {
+    let choices = ["command", "codedeploy", "ecs"].map(|it| (it, it));
+    let mover = table.required("mover", "`command`", |table, key| table.one_of(key, &choices));
+    if let Some(mover) = mover.filter(|it| *it != "command") {
+        let message = format!("this version cannot work with the mover `{mover}` yet");
+        table.not_yet("mover", message, "expected `command`");
+        return None;
+    }
+    let move_command = table.required("move", PROGRAM, command);
+    let observe_command = table.required("observe", PROGRAM, command);
+    table.finish();
+    Some(CommandMover {
+        name: name.to_owned(),
+        move_command: move_command?,
+        observe_command: observe_command?,
+    })
+}
+
+fn command(table: &mut Table<'_>, key: &'static str) -> Option<Vec<String>> {
+    let words: Vec<String> = table.strings(key)?.into_iter().map(|(word, _)| word).collect();
+    if words.first().is_none_or(|it| it.is_empty()) {
+        let message = format!("`{key}` names no program");
+        table.document.note(table.span_of(key), message, Some(format!("expected {PROGRAM}")));
+        return None;
+    }
+    Some(words)
+}
+
+fn state(root: &mut Table<'_>) -> StateSettings {
+    let path = root.table("state", "`[state]`".to_owned()).and_then(|mut state| {
+        if state.one_of("store", &[("file", false), ("dynamodb", true)]) == Some(true) {
+            let message = "this version cannot keep its state in DynamoDB yet".to_owned();
+            state.not_yet("store", message, "expected `file`");
+            state.value("table");
+        }
+        let path = state.string("path");
+        if path.as_deref() == Some("") {
+            let help = "expected a folder, relative to the stack file".to_owned();
+            state.document.note(state.span_of("path"), "`path` is empty".to_owned(), Some(help));
+        }
+        // The file store asks the operating system's lock instead.
+        state.duration_above_zero("lease");
+        state.finish();
+        path
+    });
+    StateSettings { path: path.unwrap_or_else(|| ".bluegreen".to_owned()).into() }
+}
+
+fn release(root: &mut Table<'_>) -> ReleaseSettings {
+    let hold = root.table("release", "`[release]`".to_owned()).and_then(|mut release| {
+        if release.one_of("on-failure", &[("pause", false), ("undo", true)]) == Some(true) {
+            let message = "this version cannot undo a failed release by itself yet".to_owned();
+            release.not_yet("on-failure", message, "expected `pause`");
+        }
+        if release.duration("undo-after").is_some() {
+            let message = "this version cannot undo a release after a time yet".to_owned();
+            release.not_yet("undo-after", message, "expected no such key");
+        }
+        let hold = release.duration("hold");
+        release.finish();
+        hold
+    });
+    ReleaseSettings { hold: hold.unwrap_or(Duration::from_secs(60 * 60)) }
+}
+
+fn pace(root: &mut Table<'_>) -> PaceSettings {
+    let default = PaceSettings::default();
+    let Some(mut table) = root.table("pace", "`[pace]`".to_owned()) else { return default };
+
+    let pace = PaceSettings {
+        first_look: table.duration_above_zero("first-look").unwrap_or(default.first_look),
+        longest_look: table.duration_above_zero("longest-look").unwrap_or(default.longest_look),
+        at_once: table.integer("at-once", 1..=100).map_or(default.at_once, |it| it as usize),
+        deadlines: deadlines(&mut table),
+    };
+    if pace.longest_look < pace.first_look {
+        let key =
+            if table.entries.contains_key("longest-look") { "longest-look" } else { "first-look" };
+        let message = "`longest-look` is shorter than `first-look`".to_owned();
+        let help = "expected looks to become rarer, not more frequent".to_owned();
+        table.document.note(table.span_of(key), message, Some(help));
+    }
+    // Whoever counts how long a queue has been empty must not look away for longer.
+    if pace.longest_look > LONGEST_LOOK {
+        let message = "`longest-look` is longer than a minute".to_owned();
+        let help = "expected at most \"60s\"".to_owned();
+        table.document.note(table.span_of("longest-look"), message, Some(help));
+    }
+    table.finish();
+    pace
+}
+
+/// The longest time between two looks.
+const LONGEST_LOOK: Duration = Duration::from_secs(60);
+
+fn deadlines(pace: &mut Table<'_>) -> BTreeMap<String, Duration> {
+    let Some(table) = pace.table("deadlines", "`deadlines`".to_owned()) else {
+        return BTreeMap::new();
+    };
+    let subjects = || SERVICES.iter().map(|it| it.0).chain(OTHER_SUBJECTS);
+
+    let mut deadlines = BTreeMap::new();
+    for (key, value) in table.entries {
+        let subject: &str = key.get_ref();
+        if !subjects().any(|it| it == subject) {
+            let written = table.document.written(&key.span());
+            let help = match nearest(subject, subjects()) {
+                Some(it) => format!("did you mean `{it}`?"),
+                None => format!("expected {}", list(subjects())),
+            };
+            let message = format!("`{written}` is the subject of no step");
+            table.document.note(key.span(), message, Some(help));
+        } else if let Some(deadline) = table.duration_above_zero_of(subject, value) {
+            deadlines.insert(subject.to_owned(), deadline);
+        }
+    }
+    deadlines
+}
+
+/// Refuses all tables `[kind.NAME]`, which are for what this version cannot do yet.
+fn refuse_tables(root: &mut Table<'_>, kind: &'static str, purpose: &str) {
+    for (_, table) in root.named_tables(kind) {
+        let message = format!("this version cannot {purpose} yet");
+        let help = format!("expected no table {}", table.name);
+        table.document.note(table.span, message, Some(help));
+    }
+}
+
+/// Returns the tables of all services that are compiled in, and refuses those of the others.
+fn resource_tables<'t>(
+    root: &mut Table<'t>,
+    services: &[(&'static str, bool)],
+) -> Vec<ResourceTable<'t>> {
+    let mut tables = Vec::new();
+    for &(service, is_compiled_in) in services {
+        for (name, table) in root.named_tables(service) {
+            if is_compiled_in {
+                tables.push(ResourceTable { service, name, table });
+                continue;
+            }
+            let message = format!("{} needs a program that was built with `{service}`", table.name);
+            let help = format!("expected the cargo feature `{service}` of `bluegreen-deploy`");
+            table.document.note(table.span, message, Some(help));
+        }
+    }
+    tables
+}

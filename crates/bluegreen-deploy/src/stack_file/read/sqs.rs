@@ -1,0 +1,28 @@
+//! Reads the tables `[sqs.NAME]`.
+
+use std::time::Duration;
+
+use bluegreen_sqs::SqsConfig;
+
+use super::{
+    resource::{check, pair},
+    table::Table,
+};
+use crate::stack_file::{Feed, SqsSettings};
+
+const FEED: &str = "`fan-out` if every message reaches both stacks, or `work` if it reaches one only: a \
+                    purge loses messages of the latter, so there is no default";
+
+pub(super) fn read(table: &mut Table<'_>) -> Option<SqsSettings> {
+    let queues = table.required("queues", "the names of the two queues", pair);
+    let dead_letter_queues = pair(table, "dead-letter-queues");
+    let config = queues.map(|queues| SqsConfig { queues, dead_letter_queues });
+    check(table, config.as_ref());
+
+    let feed = table.required("feed", FEED, |table, key| {
+        table.one_of(key, &[("fan-out", Feed::FanOut), ("work", Feed::Work)])
+    });
+    let settle = table.duration("settle").unwrap_or(Duration::from_secs(60));
+    let drained_for = table.duration("drained-for").unwrap_or(Duration::from_secs(3 * 60));
+    Some(SqsSettings { config: config?, feed: feed?, settle, drained_for })
+}

@@ -1,0 +1,257 @@
+//! [`StackFile`], what a stack file says, in the engine's own words.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Duration,
+};
+
+/// What a stack file says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StackFile {
+    /// The name of the whole: one release at a time is made of it.
+    pub name: String,
+    /// The Region that everything is in.
+    pub region: String,
+    /// The 12-digit account that everything is in; that of the credentials when left out.
+    pub account_id: Option<String>,
+    /// Who moves production traffic.
+    pub traffic: Traffic,
+    /// Where the state is kept.
+    pub state: StateSettings,
+    /// How a release is made.
+    pub release: ReleaseSettings,
+    /// How often to look, and for how long.
+    pub pace: PaceSettings,
+    /// The Aurora clusters.
+    #[cfg(feature = "aurora")]
+    pub aurora: Vec<Resource<AuroraSettings>>,
+    /// The CloudWatch alarms.
+    #[cfg(feature = "cloudwatch")]
+    pub cloudwatch: Vec<Resource<bluegreen_cloudwatch::CloudWatchConfig>>,
+    /// The DynamoDB tables.
+    #[cfg(feature = "dynamodb")]
+    pub dynamodb: Vec<Resource<DynamoDbSettings>>,
+    /// The ECS services.
+    #[cfg(feature = "ecs")]
+    pub ecs: Vec<Resource<EcsSettings>>,
+    /// The Kinesis stream consumers.
+    #[cfg(feature = "kinesis")]
+    pub kinesis: Vec<Resource<KinesisSettings>>,
+    /// The Lambda functions.
+    #[cfg(feature = "lambda")]
+    pub lambda: Vec<Resource<LambdaSettings>>,
+    /// The SNS subscriptions.
+    #[cfg(feature = "sns")]
+    pub sns: Vec<Resource<SnsSettings>>,
+    /// The SQS queues.
+    #[cfg(feature = "sqs")]
+    pub sqs: Vec<Resource<SqsSettings>>,
+}
+
+/// A pair of resources, one per stack: a table `[service.name]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resource<T> {
+    /// Its name without the service: `orders`.
+    pub name: String,
+    /// The line of its table's header, from 1.
+    pub line: usize,
+    /// The names of steps that it goes without.
+    pub skip: BTreeSet<String>,
+    /// The resources, as `service.name`, that its steps wait for; `None` is every step of the lines above.
+    pub after: Option<Vec<String>>,
+    /// Whether finding nothing to switch is fine.
+    pub optional: bool,
+    /// What is particular to its service.
+    pub settings: T,
+}
+
+/// Who moves production traffic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Traffic {
+    /// The file does not say: a deployment ends before `promote`.
+    Undeclared,
+    /// Nothing is served: the pointer is the truth.
+    None,
+    /// Each of these moves a part of it.
+    Movers(Vec<CommandMover>),
+}
+
+/// A table `[traffic.name]` with `mover = "command"`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandMover {
+    /// Its name: `web`.
+    pub name: String,
+    /// Program and arguments that move the traffic to the stack in `BLUEGREEN_STACK`.
+    pub move_command: Vec<String>,
+    /// Program and arguments that print where the traffic is: `a`, `b` or `mixed`.
+    pub observe_command: Vec<String>,
+}
+
+/// The table `[state]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateSettings {
+    /// The folder of the file store, relative to the stack file's; `.bluegreen` by default.
+    pub path: PathBuf,
+}
+
+/// The table `[release]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReleaseSettings {
+    /// How long both stacks stay fed after `promote`; 1 h by default.
+    pub hold: Duration,
+}
+
+/// The table `[pace]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PaceSettings {
+    /// The time between the first look at a step and the second; 1 s by default.
+    pub first_look: Duration,
+    /// The longest time between two looks; 30 s by default.
+    pub longest_look: Duration,
+    /// How many calls are under way at once, 1 to 100; 16 by default.
+    pub at_once: usize,
+    /// How long the steps of a service may take, by service (`aurora`); 60 m for Aurora, 10 m for the others
+    /// by default. Waits whose length is known (settling, holding) come on top.
+    pub deadlines: BTreeMap<String, Duration>,
+}
+
+impl Default for PaceSettings {
+    fn default() -> Self {
+        Self {
+            first_look: Duration::from_secs(1),
+            longest_look: Duration::from_secs(30),
+            at_once: 16,
+            deadlines: BTreeMap::new(),
+        }
+    }
+}
+
+/// A table `[aurora.name]`.
+#[cfg(feature = "aurora")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuroraSettings {
+    /// The clusters: `clusters`, `minimum-readers`, `namespace`, `tags`.
+    pub config: bluegreen_aurora::AuroraConfig,
+    /// Who writes to the database; `ingest-only` by default.
+    pub writes: Writes,
+    /// What becomes of the old cluster; `stop` by default.
+    pub retire: AuroraRetire,
+    /// Whether a deleted cluster leaves a snapshot; yes by default.
+    pub final_snapshot: bool,
+}
+
+/// Who writes to a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writes {
+    /// Only the consumers that fill both databases alike.
+    IngestOnly,
+    /// The service itself too: what it wrote to the one is not in the other.
+    Direct,
+}
+
+/// What becomes of the old cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuroraRetire {
+    /// It is stopped.
+    Stop,
+    /// It is deleted.
+    Delete,
+    /// It goes on running.
+    Keep,
+}
+
+/// A table `[dynamodb.name]`.
+#[cfg(feature = "dynamodb")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DynamoDbSettings {
+    /// The tables: `tables`.
+    pub config: bluegreen_dynamodb::DynamoDbConfig,
+    /// Whether the old table is deleted (`retire = "delete"`); it is kept by default.
+    pub delete: bool,
+}
+
+/// A table `[ecs.name]`.
+#[cfg(feature = "ecs")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EcsSettings {
+    /// The services: `cluster`, `services`.
+    pub config: bluegreen_ecs::EcsConfig,
+    /// How many tasks an enabled service runs.
+    pub desired_tasks: DesiredTasks,
+}
+
+/// How many tasks an enabled service runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DesiredTasks {
+    /// This many, 1 or more.
+    Count(u32),
+    /// As many as the active stack's service when it is looked at (`"match"`).
+    Match,
+}
+
+/// A table `[kinesis.name]`.
+#[cfg(feature = "kinesis")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KinesisSettings {
+    /// The consumers: `stream-arn`, `consumers`.
+    pub config: bluegreen_kinesis::KinesisConfig,
+    /// Whether the old consumer is removed (`retire = "deregister"`, the default) or kept.
+    pub deregister: bool,
+}
+
+/// A table `[lambda.name]`.
+#[cfg(feature = "lambda")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LambdaSettings {
+    /// The functions: `functions`, `alias`.
+    pub config: bluegreen_lambda::LambdaConfig,
+    /// What kind of consumers the mappings are; `mirror` by default.
+    pub mappings: ConsumerKind,
+    /// What kind of consumers the rules are; `exclusive` by default.
+    pub rules: ConsumerKind,
+}
+
+/// Whether a consumer may run on both stacks at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConsumerKind {
+    /// It may: its work is idempotent.
+    Mirror,
+    /// It may run on one stack only.
+    Exclusive,
+    /// It is left alone.
+    Off,
+}
+
+/// A table `[sns.name]`.
+#[cfg(feature = "sns")]
+#[derive(Clone, Debug, PartialEq)]
+pub struct SnsSettings {
+    /// The subscriptions: `subscriptions`, or `topic` and `endpoints`; `enabled-filter`, `disabled-filter`.
+    pub config: bluegreen_sns::SnsConfig,
+    /// How long a change of a filter policy may take to work; 15 m by default.
+    pub settle: Duration,
+}
+
+/// A table `[sqs.name]`.
+#[cfg(feature = "sqs")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SqsSettings {
+    /// The queues: `queues`, `dead-letter-queues`.
+    pub config: bluegreen_sqs::SqsConfig,
+    /// What reaches the queues. It has no default: it decides whether a purge loses anything.
+    pub feed: Feed,
+    /// How long a purge goes on eating messages; 60 s by default.
+    pub settle: Duration,
+    /// How long all three counts must be 0 until a `work` queue is drained; 3 m by default.
+    pub drained_for: Duration,
+}
+
+/// What reaches a pair of queues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Feed {
+    /// Every message reaches both stacks: what is in the standby's queue may be thrown away.
+    FanOut,
+    /// A message reaches one stack only: the queue is drained, never purged.
+    Work,
+}

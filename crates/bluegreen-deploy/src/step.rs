@@ -1,0 +1,234 @@
+//! [`Step`], the one thing that the engine knows, and what it says and needs.
+
+use std::{
+    collections::BTreeSet,
+    fmt,
+    sync::Mutex,
+    time::{Duration, SystemTime},
+};
+
+use async_trait::async_trait;
+use bluegreen_core::{Clock, StackReference};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{Error, Limits, Result, Round, Store};
+
+/// One idempotent action on one resource of one stack.
+///
+/// Its look serves for everything: the plan, the difference, whether to act at all, waiting, and
+/// checking afterwards.
+#[async_trait]
+pub trait Step: fmt::Debug + Send + Sync {
+    /// Returns what it is called, and on what it acts.
+    fn id(&self) -> StepId;
+
+    /// Returns what it can do to a stack, from which follows when it is refused.
+    fn effect(&self) -> Effect;
+
+    /// Looks, and never writes.
+    ///
+    /// # Errors
+    ///
+    /// A missing resource is an error, unless the step is there to remove it.
+    async fn inspect(&self, context: &Context<'_>) -> Result<Inspection>;
+
+    /// Makes the changes that are possible now, once, and returns as soon as AWS has taken them.
+    ///
+    /// It is called after each look that says [`Inspection::Needed`]. What the step must remember to
+    /// be taken back is stored before the change.
+    async fn apply(&self, context: &Context<'_>) -> Result<()>;
+
+    /// Returns how long it waits at least, once it has begun, for reasons known beforehand: settling,
+    /// holding. It comes on top of the deadline of its service.
+    fn lasts(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// Returns the name of the step that takes this one back, if there is one.
+    fn undo(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Returns the permissions that `inspect` and `apply` use.
+    fn permissions(&self) -> Vec<Permission>;
+
+    /// Returns what the partner's settings say about how this stack should be, for a stack about which
+    /// nothing is remembered yet: the key under which it would be remembered, and the value.
+    ///
+    /// It is asked before the release's first change, never later.
+    async fn model(&self, _context: &Context<'_>) -> Result<Option<(String, serde_json::Value)>> {
+        Ok(None)
+    }
+
+    /// Returns the key under which it remembers what was there before its change, or under which it finds
+    /// that; its entry is finished when the step is.
+    fn memory(&self) -> Option<String> {
+        None
+    }
+}
+
+/// What a step is called, and on what it acts.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct StepId {
+    /// Its name, `<subject>.<action>`: `aurora.start`.
+    #[serde(rename = "id")]
+    pub name: String,
+    /// The stack that it acts on.
+    pub stack: StackReference,
+    /// The resource's name without the service: `orders`; empty for steps that are about the whole.
+    pub resource: String,
+}
+
+impl StepId {
+    /// Makes the id of the step `name` on `resource` of `stack`.
+    pub fn new(name: &str, resource: &str, stack: StackReference) -> Self {
+        Self { name: name.to_owned(), stack, resource: resource.to_owned() }
+    }
+
+    /// Returns the part of the name before the dot: the service, or what the step is about.
+    pub fn subject(&self) -> &str {
+        self.name.split('.').next().unwrap_or_default()
+    }
+
+    /// Returns the text under which the state knows this step.
+    pub fn key(&self) -> String {
+        format!("{}/{}/{}", self.name, self.resource, self.stack)
+    }
+}
+
+impl fmt::Display for StepId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.resource.is_empty() {
+            write!(f, "{} on {}", self.name, self.stack)
+        } else {
+            write!(f, "{} {} on {}", self.name, self.resource, self.stack)
+        }
+    }
+}
+
+/// What a look at a step has shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Inspection {
+    /// It is as it should be.
+    Done,
+    /// It has to be changed.
+    Needed {
+        /// How it is.
+        from: String,
+        /// How it should be.
+        to: String,
+    },
+    /// It is on its way.
+    Underway {
+        /// What it waits for.
+        what: String,
+    },
+    /// It must not be done as things are.
+    Blocked {
+        /// Why, and what to do about it.
+        reason: String,
+    },
+    /// It cannot be known before another step is done.
+    Unknown {
+        /// The name of that step.
+        after: String,
+    },
+}
+
+/// What a step can do to a stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing that production would miss.
+    Harmless,
+    /// It turns something off, on this stack.
+    Disables(StackReference),
+    /// It destroys something that cannot be brought back, on this stack.
+    Destroys(StackReference),
+}
+
+/// An IAM action on a resource.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Permission {
+    /// The action: `rds:StartDBCluster`.
+    pub action: &'static str,
+    /// The last part of the resource's ARN, as IAM writes it: `cluster:orders-b`; `*` where the action
+    /// knows no resource.
+    pub resource: String,
+}
+
+impl Permission {
+    /// Makes the permissions for several actions on one resource.
+    pub fn on(resource: impl Into<String>, actions: &[&'static str]) -> Vec<Self> {
+        let resource = resource.into();
+        actions.iter().map(|&action| Self { action, resource: resource.clone() }).collect()
+    }
+}
+
+/// What a step sees besides its own resource.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// When the look was asked for: see [`Shared`](crate::Shared).
+    pub round: Round,
+    /// The rates at which AWS takes certain calls.
+    pub limits: &'a Limits,
+    pub(crate) clock: &'a Clock,
+    pub(crate) store: &'a Store,
+    pub(crate) warnings: &'a Mutex<BTreeSet<String>>,
+}
+
+impl Context<'_> {
+    /// Returns the time of day.
+    pub fn now(&self) -> SystemTime {
+        self.clock.now()
+    }
+
+    /// Returns the id of the open release; `None` for a step by itself.
+    pub(crate) fn release_id(&self) -> Option<String> {
+        self.store.release().map(|it| it.id)
+    }
+
+    /// Says something that somebody should act on, though the step goes on. Saying it again changes
+    /// nothing.
+    pub fn warn(&self, warning: impl Into<String>) {
+        let mut warnings = self.warnings.lock().unwrap_or_else(|err| err.into_inner());
+        warnings.insert(warning.into());
+    }
+
+    /// Returns what this release has noted under `key`.
+    pub fn note<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
+        self.store.note(key).map(|it| self.read(key, it)).transpose()
+    }
+
+    /// Notes something under `key` until the release ends; it is on disk when this returns.
+    pub fn set_note(&self, key: &str, value: &impl Serialize) -> Result<()> {
+        self.store.set_note(key, self.write(key, value)?)
+    }
+
+    /// Returns what was remembered under `key`, by this release or an earlier one.
+    pub fn remembered<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
+        self.store.remembered(key).map(|it| self.read(key, it)).transpose()
+    }
+
+    /// Remembers how something was before a change, to take it back by; it is on disk when this returns.
+    ///
+    /// What an unfinished step has remembered is never overwritten: it has changed a part already.
+    pub fn remember(&self, key: &str, value: &impl Serialize) -> Result<()> {
+        self.store.remember(key, self.write(key, value)?)
+    }
+
+    fn read<T: DeserializeOwned>(&self, key: &str, value: serde_json::Value) -> Result<T> {
+        serde_json::from_value(value).map_err(|err| self.unreadable(key, err))
+    }
+
+    fn write(&self, key: &str, value: &impl Serialize) -> Result<serde_json::Value> {
+        serde_json::to_value(value).map_err(|err| self.unreadable(key, err))
+    }
+
+    fn unreadable(&self, key: &str, err: serde_json::Error) -> Error {
+        Error::Store {
+            path: self.store.path().to_owned(),
+            what: format!("holds something else than expected under `{key}`"),
+            source: Some(err.into()),
+        }
+    }
+}

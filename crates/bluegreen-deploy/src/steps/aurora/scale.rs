@@ -1,0 +1,212 @@
+//! `aurora.scale-out` and `aurora.scale-in`: the standby gets as many readers as the active cluster
+//! has, and later the least number that it had before.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bluegreen_aurora::{ClusterState, ReaderScaling};
+use bluegreen_core::StackReference;
+
+use super::{Aurora, cluster, readers};
+use crate::{Context, Effect, Inspection, Permission, Result, Step, StepId};
+
+impl Aurora {
+    /// Says that there is nothing to scale: fine where the stack file says so.
+    fn unscaled(&self, stack: StackReference) -> Result<Inspection> {
+        if self.declaration.optional {
+            return Ok(Inspection::Done);
+        }
+        let what = format!(
+            "scaling target of {}: without one, add `skip = [\"aurora.scale-out\", \
+             \"aurora.scale-in\"]` to `{}`",
+            cluster(self.name(stack)),
+            self.declaration.key(),
+        );
+        Err(bluegreen_core::Error::NothingFound { what }.into())
+    }
+
+    /// Returns where the minimum is remembered that the scaling target of `stack` had before.
+    fn minimum_key(&self, stack: StackReference) -> String {
+        self.key(stack, "minimum")
+    }
+
+    fn scaling_permissions(&self) -> Vec<Permission> {
+        let mut permissions = self.looks();
+        let actions = ["application-autoscaling:RegisterScalableTarget"];
+        permissions.extend(Permission::on("scalable-target/*", &actions));
+        permissions
+    }
+}
+
+/// Raises the least number of readers of `stack` to what its partner has now.
+#[derive(Debug)]
+pub(super) struct ScaleOut {
+    pub(super) aurora: Arc<Aurora>,
+    pub(super) stack: StackReference,
+}
+
+impl ScaleOut {
+    /// Returns how many readers are wanted: what the partner had when this first changed something.
+    async fn wanted(&self, context: &Context<'_>) -> Result<u32> {
+        match context.note(&self.wanted_key())? {
+            Some(wanted) => Ok(wanted),
+            None => {
+                let partner = self.aurora.cluster(context, self.stack.partner()).await?;
+                Ok(partner.available_readers())
+            }
+        }
+    }
+
+    /// Holds `wanted` between the configured minimum and the scaling target's maximum.
+    fn hold(&self, context: &Context<'_>, wanted: u32, scaling: ReaderScaling) -> u32 {
+        let wanted = wanted.max(self.aurora.settings.config.minimum_readers);
+        if wanted > scaling.maximum {
+            context.warn(format!(
+                "{} gets {} instead of {wanted}: its scaling target allows no more",
+                cluster(self.aurora.name(self.stack)),
+                readers(scaling.maximum),
+            ));
+        }
+        wanted.min(scaling.maximum)
+    }
+
+    fn wanted_key(&self) -> String {
+        self.aurora.key(self.stack, "wanted")
+    }
+
+    /// Returns where it is noted that this release has told the scaling target.
+    fn told_key(&self) -> String {
+        self.aurora.key(self.stack, "told")
+    }
+}
+
+#[async_trait]
+impl Step for ScaleOut {
+    fn id(&self) -> StepId {
+        self.aurora.id("aurora.scale-out", self.stack)
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::Harmless
+    }
+
+    async fn inspect(&self, context: &Context<'_>) -> Result<Inspection> {
+        let seen = self.aurora.cluster(context, self.stack).await?;
+        let Some(scaling) = seen.scaling else {
+            return self.aurora.unscaled(self.stack);
+        };
+        let told = context.note(&self.told_key())?.unwrap_or(false);
+        let moving = || Inspection::Underway {
+            what: format!("{} is `{}`", cluster(&seen.name), seen.state),
+        };
+        match &seen.state {
+            ClusterState::Broken(word) => return Err(self.aurora.broken(self.stack, word)),
+            ClusterState::Stopped | ClusterState::Moving(_) if !told => {
+                return Ok(Inspection::Unknown { after: "aurora.start".to_owned() });
+            }
+            ClusterState::Stopped | ClusterState::Moving(_) => return Ok(moving()),
+            ClusterState::Available | ClusterState::Usable(_) => {}
+        }
+        let held = self.hold(context, self.wanted(context).await?, scaling);
+        let available = seen.available_readers();
+        Ok(match (scaling.minimum >= held, available >= held) {
+            (true, true) => Inspection::Done,
+            (true, false) if told => Inspection::Underway {
+                what: format!("readers of {}: {available} of {held}", cluster(&seen.name)),
+            },
+            // Application Auto Scaling acts on a cluster only while that can be changed.
+            _ if seen.state != ClusterState::Available => moving(),
+            _ => Inspection::Needed {
+                from: format!("{} (minimum {})", readers(available), scaling.minimum),
+                to: format!("{} (minimum {})", readers(held), held.max(scaling.minimum)),
+            },
+        })
+    }
+
+    async fn apply(&self, context: &Context<'_>) -> Result<()> {
+        let seen = self.aurora.cluster(context, self.stack).await?;
+        let Some(scaling) = seen.scaling else {
+            return Ok(());
+        };
+        let wanted = self.wanted(context).await?;
+        context.set_note(&self.wanted_key(), &wanted)?;
+        context.remember(&self.aurora.minimum_key(self.stack), &scaling.minimum)?;
+        // A minimum that is higher already stays.
+        self.aurora.toolkit.scale_out(self.stack, wanted.max(scaling.minimum)).await?;
+        context.set_note(&self.told_key(), &true)
+    }
+
+    fn undo(&self) -> Option<&'static str> {
+        Some("aurora.scale-in")
+    }
+
+    fn permissions(&self) -> Vec<Permission> {
+        self.aurora.scaling_permissions()
+    }
+
+    // No memory of its own: only `aurora.scale-in` has finished with the minimum from before.
+}
+
+/// Sets the least number of readers of `stack` back to what it was, or to the configured one.
+#[derive(Debug)]
+pub(super) struct ScaleIn {
+    pub(super) aurora: Arc<Aurora>,
+    pub(super) stack: StackReference,
+}
+
+impl ScaleIn {
+    /// Returns the minimum to go back to, never below the one of the stack file: what is remembered may
+    /// be from before that was raised.
+    fn minimum(&self, context: &Context<'_>) -> Result<u32> {
+        let configured = self.aurora.settings.config.minimum_readers;
+        let remembered: Option<u32> = context.remembered(&self.aurora.minimum_key(self.stack))?;
+        Ok(remembered.map_or(configured, |it| it.max(configured)))
+    }
+}
+
+#[async_trait]
+impl Step for ScaleIn {
+    fn id(&self) -> StepId {
+        self.aurora.id("aurora.scale-in", self.stack)
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::Harmless
+    }
+
+    async fn inspect(&self, context: &Context<'_>) -> Result<Inspection> {
+        let seen = self.aurora.cluster(context, self.stack).await?;
+        let Some(scaling) = seen.scaling else {
+            return Ok(Inspection::Done);
+        };
+        if seen.state == ClusterState::Stopped {
+            return Ok(Inspection::Unknown { after: "aurora.start".to_owned() });
+        }
+        let minimum = self.minimum(context)?.min(scaling.maximum);
+        Ok(if scaling.minimum == minimum {
+            Inspection::Done
+        } else {
+            Inspection::Needed {
+                from: format!("minimum {}", scaling.minimum),
+                to: format!("minimum {minimum}"),
+            }
+        })
+    }
+
+    async fn apply(&self, context: &Context<'_>) -> Result<()> {
+        let minimum = self.minimum(context)?;
+        self.aurora.toolkit.scale_in(self.stack, Some(minimum)).await?;
+        Ok(())
+    }
+
+    fn permissions(&self) -> Vec<Permission> {
+        self.aurora.scaling_permissions()
+    }
+
+    fn memory(&self) -> Option<String> {
+        Some(self.aurora.minimum_key(self.stack))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,267 @@
+//! The steps of ECS services: `ecs.enable` before the move and `ecs.disable` after it.
+
+mod disable;
+mod enable;
+#[cfg(test)]
+mod testing;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bluegreen_core::{Pair, StackReference};
+use bluegreen_ecs::{EcsToolkit, Service, ServiceScaling, Suspended};
+
+use crate::{
+    Consumer, Context, Declaration, Error, Permission, Resource, Result, Shared, Source, Step,
+    StepId,
+    stack_file::{self, ConsumerKind, EcsSettings},
+};
+
+use self::{disable::Disable, enable::Enable};
+
+/// A pair of ECS services.
+#[derive(Debug)]
+pub struct Ecs {
+    declaration: Declaration,
+    toolkit: Arc<dyn EcsToolkit>,
+    settings: EcsSettings,
+    looks: Pair<Shared<Option<Service>>>,
+}
+
+impl Ecs {
+    /// Makes the pair that the stack file declares, worked on through `toolkit`.
+    pub fn new(resource: &stack_file::Resource<EcsSettings>, toolkit: Arc<dyn EcsToolkit>) -> Self {
+        Self {
+            declaration: Declaration::new("ecs", resource),
+            toolkit,
+            settings: resource.settings.clone(),
+            looks: Pair::default(),
+        }
+    }
+
+    /// Returns the service of `stack`; `None` when there is none and that is fine.
+    async fn service(
+        &self,
+        context: &Context<'_>,
+        stack: StackReference,
+    ) -> Result<Option<Service>> {
+        let look = async {
+            match self.toolkit.service(stack).await {
+                Ok(seen) => Ok(Some(seen)),
+                Err(err) if err.is_absent() && self.declaration.optional => Ok(None),
+                Err(err) => Err(err.into()),
+            }
+        };
+        self.looks.of(stack).get(context.round, look).await
+    }
+
+    fn name(&self, stack: StackReference) -> &str {
+        self.settings.config.services.of(stack)
+    }
+
+    fn id(&self, step: &str, stack: StackReference) -> StepId {
+        StepId::new(step, &self.declaration.name, stack)
+    }
+
+    /// Returns the key under which the flags of the scaling of `stack` are remembered.
+    fn flags_key(&self, stack: StackReference) -> String {
+        format!("{}/{stack}", self.declaration.key())
+    }
+
+    fn wrong_state(
+        &self,
+        stack: StackReference,
+        state: impl Into<String>,
+        expected: impl Into<String>,
+    ) -> Error {
+        let resource = service(self.name(stack));
+        let (state, expected) = (state.into(), expected.into());
+        bluegreen_core::Error::WrongState { resource, state, expected }.into()
+    }
+
+    /// Refuses a service that takes no count.
+    fn check_counted(&self, stack: StackReference, seen: &Service) -> Result<()> {
+        if !seen.is_daemon {
+            return Ok(());
+        }
+        let expected = format!(
+            "one that takes a count of tasks: take `{}` out of the stack file",
+            self.declaration.key()
+        );
+        Err(self.wrong_state(stack, "a daemon service", expected))
+    }
+
+    fn permissions(&self, stack: StackReference) -> Vec<Permission> {
+        let cluster = last_part(&self.settings.config.cluster);
+        let arn = |stack| format!("service/{cluster}/{}", last_part(self.name(stack)));
+        let mut permissions =
+            Permission::on(arn(stack), &["ecs:DescribeServices", "ecs:UpdateService"]);
+        permissions.extend(Permission::on(arn(stack.partner()), &["ecs:DescribeServices"]));
+        permissions
+            .extend(Permission::on("*", &["application-autoscaling:DescribeScalableTargets"]));
+        let actions = ["application-autoscaling:RegisterScalableTarget"];
+        permissions.extend(Permission::on("scalable-target/*", &actions));
+        permissions
+    }
+}
+
+#[async_trait]
+impl Resource for Ecs {
+    fn declaration(&self) -> &Declaration {
+        &self.declaration
+    }
+
+    fn steps(self: Arc<Self>, to: StackReference) -> Vec<Arc<dyn Step>> {
+        vec![
+            Arc::new(Enable::new(Arc::clone(&self), to)),
+            Arc::new(Disable { ecs: self, stack: to.partner() }),
+        ]
+    }
+
+    async fn consumers(
+        &self,
+        context: &Context<'_>,
+        stack: StackReference,
+    ) -> Result<Vec<Consumer>> {
+        let seen = self.service(context, stack).await?;
+        Ok(seen
+            .into_iter()
+            .map(|it| Consumer {
+                what: service(&it.name),
+                on: it.desired > 0 || it.running > 0 || it.pending > 0,
+                source: Source::Other(it.arn),
+                kind: ConsumerKind::Mirror,
+                turned_off_by: "ecs.disable",
+            })
+            .collect())
+    }
+
+    async fn summary(&self, context: &Context<'_>, stack: StackReference) -> Result<String> {
+        let seen = match self.service(context, stack).await {
+            Err(err) if err.is_absent() => None,
+            looked => looked?,
+        };
+        Ok(seen.map_or_else(
+            || "missing".to_owned(),
+            |it| format!("{} of {} run{}", it.running, tasks(it.desired), described(it.scaling)),
+        ))
+    }
+}
+
+fn service(name: &str) -> String {
+    format!("service `{name}`")
+}
+
+fn tasks(count: u32) -> String {
+    match count {
+        1 => "1 task".to_owned(),
+        _ => format!("{count} tasks"),
+    }
+}
+
+/// Says how the scaling is, to be put behind a count of tasks.
+fn described(scaling: Option<ServiceScaling>) -> &'static str {
+    match scaling.map(|it| it.suspended) {
+        None => "",
+        Some(Suspended::ALL) => ", scaling suspended",
+        Some(it) if it == Suspended::default() => ", scaling on",
+        Some(_) => ", scaling partly suspended",
+    }
+}
+
+/// Returns the name in what may be a name or an ARN.
+fn last_part(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use bluegreen_core::StackReference::{A, B};
+
+    use super::{testing::*, *};
+    use crate::steps::testing::World;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_service_is_the_consumer_and_is_on_while_a_task_is_wanted_or_runs() {
+        for (desired, running, pending, on) in
+            [(4, 4, 0, true), (0, 1, 0, true), (1, 0, 0, true), (0, 0, 1, true), (0, 0, 0, false)]
+        {
+            let (world, account) = (World::new(A), account());
+            account.change(B, |it| {
+                it.desired = desired;
+                it.running = running;
+                it.pending = pending;
+            });
+            let ecs = account.ecs(|_| {});
+
+            let consumers = ecs.consumers(&world.context(), B).await.unwrap();
+
+            let expected = Consumer {
+                what: "service `worker-b`".to_owned(),
+                source: Source::Other("arn:worker-b".to_owned()),
+                on,
+                kind: ConsumerKind::Mirror,
+                turned_off_by: "ecs.disable",
+            };
+            assert_eq!(consumers, [expected]);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_optional_service_that_is_missing_is_no_consumer() {
+        let (world, account) = (World::new(A), account());
+        account.remove(B);
+        let strict = account.ecs(|_| {});
+        let lenient = account.ecs(|it| it.optional = true);
+
+        assert!(strict.consumers(&world.context(), B).await.unwrap_err().is_absent());
+        assert_eq!(lenient.consumers(&world.context(), B).await.unwrap(), []);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_summary_tells_tasks_and_scaling() {
+        let (world, account) = (World::new(A), account());
+        let ecs = account.ecs(|_| {});
+
+        let summary = async |stack| ecs.summary(&world.context(), stack).await.unwrap();
+
+        assert_eq!(summary(A).await, "3 of 3 tasks run, scaling on");
+        account.change(A, |it| it.scaling = None);
+        assert_eq!(summary(A).await, "3 of 3 tasks run");
+        assert_eq!(summary(B).await, "0 of 0 tasks run, scaling suspended");
+        account.remove(B);
+        assert_eq!(summary(B).await, "missing");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_share_one_look_at_each_service_in_a_round_even_where_one_is_missing() {
+        let (world, account) = (World::new(A), account());
+        account.remove(B);
+        let ecs = account.ecs(|it| it.optional = true);
+
+        let context = world.context();
+        for step in Arc::clone(&ecs).steps(B) {
+            step.inspect(&context).await.unwrap();
+            step.model(&context).await.unwrap();
+        }
+        ecs.consumers(&context, B).await.unwrap();
+        ecs.summary(&context, A).await.unwrap();
+
+        let mut calls = account.calls();
+        calls.sort();
+        assert_eq!(calls, ["service a", "service b"]);
+    }
+
+    #[test]
+    fn permissions_name_the_service_of_either_stack() {
+        let ecs = account().ecs(|_| {});
+
+        let permissions = ecs.permissions(B);
+
+        let permission =
+            |action, resource: &str| Permission { action, resource: resource.to_owned() };
+        assert!(permissions.contains(&permission("ecs:UpdateService", "service/shop/worker-b")));
+        assert!(permissions.contains(&permission("ecs:DescribeServices", "service/shop/worker-a")));
+        assert!(!permissions.contains(&permission("ecs:UpdateService", "service/shop/worker-a")));
+    }
+}

@@ -1,0 +1,246 @@
+//! `ecs.disable`: the service runs no task, and nothing pulls its count back up.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bluegreen_core::StackReference;
+use bluegreen_ecs::{Service, Suspended};
+
+use super::{Ecs, described, service, tasks};
+use crate::{Context, Effect, Inspection, Permission, Result, Step, StepId};
+
+/// Takes all tasks from the service of `stack`.
+#[derive(Debug)]
+pub(super) struct Disable {
+    pub(super) ecs: Arc<Ecs>,
+    pub(super) stack: StackReference,
+}
+
+impl Disable {
+    /// Remembers which kinds of scaling a person had suspended.
+    ///
+    /// When all are suspended and something is remembered, the service was disabled before and only its
+    /// count was raised since: what that disabling found still holds.
+    fn remember(&self, context: &Context<'_>, flags: Suspended) -> Result<()> {
+        let key = self.ecs.flags_key(self.stack);
+        let known: Option<Suspended> = context.remembered(&key)?;
+        if flags == Suspended::ALL && known.is_some() {
+            return Ok(());
+        }
+        context.remember(&key, &flags)
+    }
+}
+
+#[async_trait]
+impl Step for Disable {
+    fn id(&self) -> StepId {
+        self.ecs.id("ecs.disable", self.stack)
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::Disables(self.stack)
+    }
+
+    async fn inspect(&self, context: &Context<'_>) -> Result<Inspection> {
+        let Some(seen) = self.ecs.service(context, self.stack).await? else {
+            return Ok(Inspection::Done);
+        };
+        self.ecs.check_counted(self.stack, &seen)?;
+        if seen.desired > 0 || scales(&seen) {
+            let suspended = if seen.scaling.is_some() { ", scaling suspended" } else { "" };
+            return Ok(Inspection::Needed {
+                from: format!("{}{}", tasks(seen.desired), described(seen.scaling)),
+                to: format!("0 tasks{suspended}"),
+            });
+        }
+        Ok(match seen.running.saturating_add(seen.pending) {
+            0 => Inspection::Done,
+            left => Inspection::Underway {
+                what: format!("{} still to stop of {}", tasks(left), service(&seen.name)),
+            },
+        })
+    }
+
+    async fn apply(&self, context: &Context<'_>) -> Result<()> {
+        let Some(seen) = self.ecs.service(context, self.stack).await? else {
+            return Ok(());
+        };
+        if let Some(scaling) = seen.scaling {
+            self.remember(context, scaling.suspended)?;
+        }
+        if scales(&seen) {
+            self.ecs.toolkit.suspend_scaling(self.stack).await?;
+        }
+        if seen.desired > 0 {
+            self.ecs.toolkit.disable_service(self.stack).await?;
+        }
+        Ok(())
+    }
+
+    fn undo(&self) -> Option<&'static str> {
+        Some("ecs.enable")
+    }
+
+    fn permissions(&self) -> Vec<Permission> {
+        self.ecs.permissions(self.stack)
+    }
+
+    fn memory(&self) -> Option<String> {
+        Some(self.ecs.flags_key(self.stack))
+    }
+}
+
+/// Returns whether any kind of scaling is on.
+fn scales(seen: &Service) -> bool {
+    seen.scaling.is_some_and(|it| it.suspended != Suspended::ALL)
+}
+
+#[cfg(test)]
+mod tests {
+    use bluegreen_core::{
+        Error::WrongState,
+        StackReference::{A, B},
+    };
+
+    use super::{super::testing::*, *};
+    use crate::{Error, steps::testing::World};
+
+    const PARTLY: Suspended = Suspended { dynamic_in: false, dynamic_out: false, scheduled: true };
+
+    #[tokio::test(start_paused = true)]
+    async fn scaling_goes_before_the_tasks_and_they_are_waited_for() {
+        let (world, account) = (World::new(A), account());
+        let step = account.step(B, "ecs.disable");
+
+        let first = world.inspect(&*step).await.unwrap();
+        world.apply(&*step).await.unwrap();
+        let second = world.inspect(&*step).await.unwrap();
+        account.change(A, |it| {
+            it.running = 0;
+            it.pending = 1;
+        });
+        let third = world.inspect(&*step).await.unwrap();
+        account.change(A, |it| it.pending = 0);
+        let fourth = world.inspect(&*step).await.unwrap();
+
+        assert_eq!(first, needed("3 tasks, scaling on", "0 tasks, scaling suspended"));
+        assert_eq!(second, underway("3 tasks still to stop of service `worker-a`"));
+        assert_eq!(third, underway("1 task still to stop of service `worker-a`"));
+        assert_eq!(fourth, Inspection::Done);
+        assert_eq!(account.changes(), ["suspend a", "disable a"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_service_without_scaling_just_loses_its_tasks() {
+        let (world, account) = (World::new(A), account());
+        account.change(A, |it| it.scaling = None);
+        let step = account.step(B, "ecs.disable");
+
+        let seen = world.inspect(&*step).await.unwrap();
+        world.apply(&*step).await.unwrap();
+
+        assert_eq!(seen, needed("3 tasks", "0 tasks"));
+        assert_eq!(account.changes(), ["disable a"]);
+        assert_eq!(world.context().remembered::<Suspended>("ecs.worker/a").unwrap(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn scaling_that_is_on_is_suspended_though_no_task_runs() {
+        let (world, account) = (World::new(A), account());
+        account.change(A, |it| (it.desired, it.running) = (0, 0));
+        let step = account.step(B, "ecs.disable");
+
+        let first = world.inspect(&*step).await.unwrap();
+        world.apply(&*step).await.unwrap();
+        let second = world.inspect(&*step).await.unwrap();
+
+        assert_eq!(first, needed("0 tasks, scaling on", "0 tasks, scaling suspended"));
+        assert_eq!(second, Inspection::Done);
+        assert_eq!(account.changes(), ["suspend a"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_flags_from_before_survive_a_disabling_that_failed_half_way() {
+        let (world, account) = (World::new(A), account());
+        account.change(A, |it| it.scaling.as_mut().unwrap().suspended = PARTLY);
+        let step = account.step(B, "ecs.disable");
+        account.fail_next("disable");
+
+        world.apply(&*step).await.unwrap_err();
+        let seen = world.inspect(&*step).await.unwrap();
+        world.apply(&*step).await.unwrap();
+
+        assert_eq!(seen, needed("3 tasks, scaling suspended", "0 tasks, scaling suspended"));
+        let remembered: Option<Suspended> = world.context().remembered("ecs.worker/a").unwrap();
+        assert_eq!(remembered, Some(PARTLY));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn disabling_again_keeps_the_flags_that_the_first_time_found() {
+        let (world, account) = (World::new(A), account());
+        account.change(A, |it| it.scaling.as_mut().unwrap().suspended = PARTLY);
+        let step = account.step(B, "ecs.disable");
+
+        world.apply(&*step).await.unwrap();
+        world
+            .store
+            .step_succeeded(&step.id(), step.memory().as_deref(), world.context().now())
+            .unwrap();
+        account.change(A, |it| it.desired = 1);
+        world.apply(&*step).await.unwrap();
+
+        let remembered: Option<Suspended> = world.context().remembered("ecs.worker/a").unwrap();
+        assert_eq!(remembered, Some(PARTLY));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn scaling_that_a_person_suspended_stays_so() {
+        let (world, account) = (World::new(A), account());
+        account.change(A, |it| it.scaling.as_mut().unwrap().suspended = Suspended::ALL);
+        let step = account.step(B, "ecs.disable");
+
+        world.apply(&*step).await.unwrap();
+
+        let remembered: Option<Suspended> = world.context().remembered("ecs.worker/a").unwrap();
+        assert_eq!(remembered, Some(Suspended::ALL));
+        assert_eq!(account.changes(), ["disable a"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn going_there_and_back_leaves_the_service_as_it_was() {
+        let (world, account) = (World::new(A), account());
+        account.change(A, |it| it.scaling.as_mut().unwrap().suspended = PARTLY);
+        let disable = account.step(B, "ecs.disable");
+        let enable = account.step(A, "ecs.enable");
+
+        world.apply(&*disable).await.unwrap();
+        world.apply(&*enable).await.unwrap();
+
+        let last = ["enable a 4", "resume a in=false out=false clock=true"];
+        assert_eq!(account.changes()[2..], last);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_missing_service_is_an_error_unless_it_is_optional() {
+        let (world, account) = (World::new(A), account());
+        account.remove(A);
+        let strict = account.step(B, "ecs.disable");
+        let lenient = step_of(&account.ecs(|it| it.optional = true), B, "ecs.disable");
+
+        assert!(world.inspect(&*strict).await.unwrap_err().is_absent());
+        assert_eq!(world.inspect(&*lenient).await.unwrap(), Inspection::Done);
+        assert!(world.apply(&*lenient).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_daemon_cannot_be_disabled() {
+        let (world, account) = (World::new(A), account());
+        account.change(A, |it| it.is_daemon = true);
+        let step = account.step(B, "ecs.disable");
+
+        let err = world.inspect(&*step).await.unwrap_err();
+
+        assert!(matches!(err, Error::Toolkit(WrongState { .. })));
+        assert_eq!(step.effect(), Effect::Disables(A));
+    }
+}

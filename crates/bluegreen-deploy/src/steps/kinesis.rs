@@ -1,0 +1,368 @@
+//! The steps of Kinesis stream consumers: `kinesis.register` before the move and `kinesis.deregister`
+//! after it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bluegreen_core::{Arn, Pair, StackReference};
+use bluegreen_kinesis::{ConsumerStatus, KinesisToolkit};
+
+use crate::{
+    Context, Declaration, Effect, Inspection, Permission, Resource, Result, Shared, Step, StepId,
+    stack_file::{self, KinesisSettings},
+};
+
+/// A pair of consumers of one stream.
+#[derive(Debug)]
+pub struct Kinesis {
+    declaration: Declaration,
+    toolkit: Arc<dyn KinesisToolkit>,
+    settings: KinesisSettings,
+    looks: Pair<Shared<Option<ConsumerStatus>>>,
+}
+
+impl Kinesis {
+    /// Makes the pair that the stack file declares, worked on through `toolkit`.
+    pub fn new(
+        resource: &stack_file::Resource<KinesisSettings>,
+        toolkit: Arc<dyn KinesisToolkit>,
+    ) -> Self {
+        Self {
+            declaration: Declaration::new("kinesis", resource),
+            toolkit,
+            settings: resource.settings.clone(),
+            looks: Pair::default(),
+        }
+    }
+
+    /// Returns the status of the consumer of `stack`; `None` when it is not registered.
+    async fn status(
+        &self,
+        context: &Context<'_>,
+        stack: StackReference,
+    ) -> Result<Option<ConsumerStatus>> {
+        let look = async {
+            match self.toolkit.describe_consumer(stack).await {
+                Ok(seen) => Ok(Some(seen.status)),
+                Err(err) if err.is_absent() => Ok(None),
+                Err(err) => Err(err.into()),
+            }
+        };
+        self.looks.of(stack).get(context.round, look).await
+    }
+
+    fn name(&self, stack: StackReference) -> &str {
+        self.settings.config.consumers.of(stack)
+    }
+
+    fn underway(&self, stack: StackReference, status: &ConsumerStatus) -> Inspection {
+        Inspection::Underway {
+            what: format!("consumer `{}` is `{}`", self.name(stack), word(status)),
+        }
+    }
+
+    /// Returns the end of the stream's ARN: `stream/clicks`.
+    fn stream(&self) -> String {
+        let arn = &self.settings.config.stream_arn;
+        arn.parse().map_or_else(|_| arn.clone(), |it: Arn| it.resource)
+    }
+
+    /// Returns the end of the ARNs that the consumer of `stack` can have: they hold the time at which it
+    /// was registered.
+    fn consumer(&self, stack: StackReference) -> String {
+        format!("{}/consumer/{}:*", self.stream(), self.name(stack))
+    }
+}
+
+#[async_trait]
+impl Resource for Kinesis {
+    fn declaration(&self) -> &Declaration {
+        &self.declaration
+    }
+
+    fn steps(self: Arc<Self>, to: StackReference) -> Vec<Arc<dyn Step>> {
+        let register = Arc::new(Register { kinesis: Arc::clone(&self), stack: to });
+        let mut steps: Vec<Arc<dyn Step>> = vec![register];
+        if self.settings.deregister {
+            steps.push(Arc::new(Deregister { kinesis: self, stack: to.partner() }));
+        }
+        steps
+    }
+
+    async fn summary(&self, context: &Context<'_>, stack: StackReference) -> Result<String> {
+        let seen = self.status(context, stack).await?;
+        Ok(seen.map_or_else(|| "not registered".to_owned(), |it| word(&it).to_lowercase()))
+    }
+}
+
+/// Registers the consumer of `stack`.
+#[derive(Debug)]
+struct Register {
+    kinesis: Arc<Kinesis>,
+    stack: StackReference,
+}
+
+#[async_trait]
+impl Step for Register {
+    fn id(&self) -> StepId {
+        StepId::new("kinesis.register", &self.kinesis.declaration.name, self.stack)
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::Harmless
+    }
+
+    async fn inspect(&self, context: &Context<'_>) -> Result<Inspection> {
+        Ok(match self.kinesis.status(context, self.stack).await? {
+            Some(ConsumerStatus::Active) => Inspection::Done,
+            Some(status) => self.kinesis.underway(self.stack, &status),
+            None => {
+                Inspection::Needed { from: "not registered".to_owned(), to: "active".to_owned() }
+            }
+        })
+    }
+
+    async fn apply(&self, _context: &Context<'_>) -> Result<()> {
+        self.kinesis.toolkit.register_consumer(self.stack).await?;
+        Ok(())
+    }
+
+    fn undo(&self) -> Option<&'static str> {
+        Some("kinesis.deregister")
+    }
+
+    fn permissions(&self) -> Vec<Permission> {
+        let actions = ["kinesis:RegisterStreamConsumer", "kinesis:ListStreamConsumers"];
+        let mut permissions = Permission::on(self.kinesis.stream(), &actions);
+        let actions = ["kinesis:DescribeStreamConsumer"];
+        permissions.extend(Permission::on(self.kinesis.consumer(self.stack), &actions));
+        permissions
+    }
+}
+
+/// Removes the consumer of `stack`. Nothing takes that back: one that is registered again has another
+/// ARN.
+#[derive(Debug)]
+struct Deregister {
+    kinesis: Arc<Kinesis>,
+    stack: StackReference,
+}
+
+#[async_trait]
+impl Step for Deregister {
+    fn id(&self) -> StepId {
+        StepId::new("kinesis.deregister", &self.kinesis.declaration.name, self.stack)
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::Disables(self.stack)
+    }
+
+    async fn inspect(&self, context: &Context<'_>) -> Result<Inspection> {
+        Ok(match self.kinesis.status(context, self.stack).await? {
+            None => Inspection::Done,
+            Some(ConsumerStatus::Active) => {
+                Inspection::Needed { from: "active".to_owned(), to: "not registered".to_owned() }
+            }
+            Some(status) => self.kinesis.underway(self.stack, &status),
+        })
+    }
+
+    async fn apply(&self, _context: &Context<'_>) -> Result<()> {
+        self.kinesis.toolkit.deregister_consumer(self.stack).await?;
+        Ok(())
+    }
+
+    fn permissions(&self) -> Vec<Permission> {
+        let actions = ["kinesis:DescribeStreamConsumer", "kinesis:DeregisterStreamConsumer"];
+        Permission::on(self.kinesis.consumer(self.stack), &actions)
+    }
+}
+
+/// Returns AWS's word for a status.
+fn word(status: &ConsumerStatus) -> &str {
+    match status {
+        ConsumerStatus::Creating => "CREATING",
+        ConsumerStatus::Active => "ACTIVE",
+        ConsumerStatus::Deleting => "DELETING",
+        ConsumerStatus::Other(word) => word,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use bluegreen_core::{
+        Change, Error,
+        StackReference::{A, B},
+    };
+    use bluegreen_kinesis::{Consumer, KinesisConfig, MockKinesisToolkit};
+
+    use super::*;
+    use crate::steps::testing::World;
+
+    /// What the one consumer is that the tests look at, and what was asked of it.
+    #[derive(Default)]
+    struct Stream {
+        status: Option<ConsumerStatus>,
+        calls: Vec<String>,
+    }
+
+    fn stream(status: Option<ConsumerStatus>) -> Arc<Mutex<Stream>> {
+        Arc::new(Mutex::new(Stream { status, calls: Vec::new() }))
+    }
+
+    fn kinesis(stream: &Arc<Mutex<Stream>>, deregister: bool) -> Arc<Kinesis> {
+        let mut toolkit = MockKinesisToolkit::new();
+        let it = Arc::clone(stream);
+        toolkit.expect_describe_consumer().returning(move |stack| {
+            let mut stream = it.lock().unwrap();
+            stream.calls.push(format!("describe {stack}"));
+            let name = format!("clicks-{stack}");
+            let missing = Error::NotFound { resource: format!("consumer `{name}`") };
+            let status = stream.status.clone().ok_or(missing)?;
+            Ok(Consumer { arn: format!("arn:{name}:1"), name, status })
+        });
+        let it = Arc::clone(stream);
+        toolkit.expect_register_consumer().returning(move |stack| {
+            let mut stream = it.lock().unwrap();
+            stream.calls.push(format!("register {stack}"));
+            stream.status = Some(ConsumerStatus::Creating);
+            Ok(Change::Made)
+        });
+        let it = Arc::clone(stream);
+        toolkit.expect_deregister_consumer().returning(move |stack| {
+            let mut stream = it.lock().unwrap();
+            stream.calls.push(format!("deregister {stack}"));
+            stream.status = Some(ConsumerStatus::Deleting);
+            Ok(Change::Made)
+        });
+        let resource = stack_file::Resource {
+            name: "clicks".to_owned(),
+            line: 1,
+            skip: Default::default(),
+            after: None,
+            optional: false,
+            settings: KinesisSettings {
+                config: KinesisConfig {
+                    stream_arn: "arn:aws:kinesis:eu-west-1:123456789012:stream/clicks".to_owned(),
+                    consumers: Pair { a: "clicks-a".to_owned(), b: "clicks-b".to_owned() },
+                },
+                deregister,
+            },
+        };
+        Arc::new(Kinesis::new(&resource, Arc::new(toolkit)))
+    }
+
+    /// Returns `kinesis.register` on stack b and `kinesis.deregister` on stack a.
+    fn steps(stream: &Arc<Mutex<Stream>>) -> (Arc<dyn Step>, Arc<dyn Step>) {
+        let steps = kinesis(stream, true).steps(B);
+        (Arc::clone(&steps[0]), Arc::clone(&steps[1]))
+    }
+
+    fn needed(from: &str, to: &str) -> Inspection {
+        Inspection::Needed { from: from.to_owned(), to: to.to_owned() }
+    }
+
+    fn underway(what: &str) -> Inspection {
+        Inspection::Underway { what: what.to_owned() }
+    }
+
+    fn changes(stream: &Mutex<Stream>) -> Vec<String> {
+        let calls = stream.lock().unwrap().calls.clone();
+        calls.into_iter().filter(|it| !it.starts_with("describe")).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_consumer_is_registered_once_and_waited_for() {
+        let (world, stream) = (World::new(A), stream(None));
+        let (step, _) = steps(&stream);
+
+        let first = world.inspect(&*step).await.unwrap();
+        world.apply(&*step).await.unwrap();
+        let second = world.inspect(&*step).await.unwrap();
+        stream.lock().unwrap().status = Some(ConsumerStatus::Active);
+        let third = world.inspect(&*step).await.unwrap();
+
+        assert_eq!(first, needed("not registered", "active"));
+        assert_eq!(second, underway("consumer `clicks-b` is `CREATING`"));
+        assert_eq!(third, Inspection::Done);
+        assert_eq!(changes(&stream), ["register b"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_being_removed_is_waited_out_before_it_is_registered() {
+        let (world, stream) = (World::new(A), stream(Some(ConsumerStatus::Deleting)));
+        let (step, _) = steps(&stream);
+
+        let first = world.inspect(&*step).await.unwrap();
+        stream.lock().unwrap().status = None;
+        let second = world.inspect(&*step).await.unwrap();
+
+        assert_eq!(first, underway("consumer `clicks-b` is `DELETING`"));
+        assert_eq!(second, needed("not registered", "active"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_consumer_is_removed_once_and_waited_for() {
+        let (world, stream) = (World::new(A), stream(Some(ConsumerStatus::Active)));
+        let (_, step) = steps(&stream);
+
+        let first = world.inspect(&*step).await.unwrap();
+        world.apply(&*step).await.unwrap();
+        let second = world.inspect(&*step).await.unwrap();
+        stream.lock().unwrap().status = None;
+        let third = world.inspect(&*step).await.unwrap();
+
+        assert_eq!(first, needed("active", "not registered"));
+        assert_eq!(second, underway("consumer `clicks-a` is `DELETING`"));
+        assert_eq!(third, Inspection::Done);
+        assert_eq!(changes(&stream), ["deregister a"]);
+        assert_eq!(step.effect(), Effect::Disables(A));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_status_that_nobody_knows_is_waited_for() {
+        let (world, stream) = (World::new(A), stream(Some(ConsumerStatus::Other("NEW".into()))));
+        let (register, deregister) = steps(&stream);
+
+        let there = world.inspect(&*register).await.unwrap();
+        let back = world.inspect(&*deregister).await.unwrap();
+
+        assert_eq!(there, underway("consumer `clicks-b` is `NEW`"));
+        assert_eq!(back, underway("consumer `clicks-a` is `NEW`"));
+    }
+
+    #[test]
+    fn a_consumer_that_is_kept_has_no_step_that_removes_it() {
+        let steps = kinesis(&stream(None), false).steps(B);
+
+        let ids: Vec<String> = steps.iter().map(|it| it.id().to_string()).collect();
+
+        assert_eq!(ids, ["kinesis.register clicks on b"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_round_looks_once_even_where_the_consumer_is_missing() {
+        let (world, stream) = (World::new(A), stream(None));
+        let kinesis = kinesis(&stream, true);
+        let step = Arc::clone(&Arc::clone(&kinesis).steps(B)[0]);
+
+        let context = world.context();
+        step.inspect(&context).await.unwrap();
+        let summary = kinesis.summary(&context, B).await.unwrap();
+
+        assert_eq!(summary, "not registered");
+        assert_eq!(stream.lock().unwrap().calls, ["describe b"]);
+    }
+
+    #[test]
+    fn permissions_leave_the_time_of_registration_open() {
+        let (_, step) = steps(&stream(None));
+
+        let resource = "stream/clicks/consumer/clicks-a:*".to_owned();
+        let permission = Permission { action: "kinesis:DeregisterStreamConsumer", resource };
+        assert!(step.permissions().contains(&permission));
+    }
+}

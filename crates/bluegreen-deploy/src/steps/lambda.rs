@@ -1,0 +1,395 @@
+//! [`Lambda`], the steps of a table `[lambda.name]`: event source mappings and EventBridge rules.
+
+mod counterpart;
+mod exclusive;
+mod mappings;
+mod rules;
+mod switch;
+#[cfg(test)]
+mod testing;
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bluegreen_core::{Arn, Error, Pair, StackReference};
+use bluegreen_lambda::{EventSourceMapping, Function, LambdaConfig, LambdaToolkit, Rule};
+
+use self::{
+    exclusive::HandOver,
+    switch::{Disable, Enable},
+};
+use super::drain::{counted, whole_seconds};
+use crate::{
+    Consumer, Context, Declaration, Moment, Permission, Resource, Result, Shared, SourceQueue,
+    Step,
+    stack_file::{self, ConsumerKind, LambdaSettings},
+};
+
+/// The longest that a function can run.
+const LONGEST_INVOCATION: Duration = Duration::from_secs(15 * 60);
+
+/// A pair of functions with the mappings and rules that give them work.
+///
+/// Remembered are the mappings and rules that were off before a stack was switched off, which stay off
+/// when it is switched on again: of mirror kind under `lambda.<name>/<stack>/mappings` and `../rules`,
+/// of exclusive kind both together under `../exclusive`, since one step hands them over. Rules are known
+/// by bus and name, mappings by UUID.
+#[derive(Debug)]
+pub struct Lambda {
+    declaration: Declaration,
+    toolkit: Arc<dyn LambdaToolkit>,
+    config: LambdaConfig,
+    kinds: Kinds,
+    queues: Vec<Arc<dyn SourceQueue>>,
+    mappings: Pair<Shared<Arc<Vec<EventSourceMapping>>>>,
+    rules: Pair<Shared<Arc<Vec<Rule>>>>,
+    functions: Pair<Shared<Function>>,
+}
+
+/// What gives a function work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trigger {
+    Mappings,
+    Rules,
+}
+
+/// The kinds of consumers that a function's mappings and rules are.
+#[derive(Clone, Copy, Debug)]
+struct Kinds {
+    mappings: ConsumerKind,
+    rules: ConsumerKind,
+}
+
+/// A mapping or a rule as the steps see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Item {
+    /// The mapping's UUID; the rule's bus and name.
+    name: String,
+    state: State,
+}
+
+/// Whether a mapping or a rule gives work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum State {
+    On,
+    Off,
+    /// It is on its way, in AWS's word.
+    Moving(String),
+}
+
+impl Lambda {
+    /// Makes the resource that the stack file declares. `queues` are the queues of the whole file: those
+    /// that are sources of mappings are looked at.
+    pub fn new(
+        resource: &stack_file::Resource<LambdaSettings>,
+        toolkit: Arc<dyn LambdaToolkit>,
+        queues: Vec<Arc<dyn SourceQueue>>,
+    ) -> Self {
+        let settings = &resource.settings;
+        Self {
+            declaration: Declaration::new("lambda", resource),
+            toolkit,
+            config: settings.config.clone(),
+            kinds: Kinds { mappings: settings.mappings, rules: settings.rules },
+            queues,
+            mappings: Default::default(),
+            rules: Default::default(),
+            functions: Default::default(),
+        }
+    }
+
+    /// Returns the mappings or rules of `stack` that are the steps' to switch.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` without the function, `NothingFound` when there is none, unless it is optional.
+    async fn items(
+        &self,
+        context: &Context<'_>,
+        stack: StackReference,
+        trigger: Trigger,
+    ) -> Result<Vec<Item>> {
+        let (found, items) = match trigger {
+            Trigger::Mappings => {
+                let mappings = self.mappings(context, stack).await?;
+                (mappings.len(), mappings.iter().map(Item::from).collect())
+            }
+            Trigger::Rules => {
+                let rules = self.rules(context, stack).await?;
+                (rules.len(), self.rules_to_switch(context, &rules).map(Item::from).collect())
+            }
+        };
+        if found == 0 && !self.declaration.optional {
+            let what = format!(
+                "{} of function `{}` (if it has none, say `{} = \"off\"` in [{}])",
+                trigger.noun(),
+                self.function(stack),
+                trigger.aspect(),
+                self.declaration.key(),
+            );
+            return Err(Error::NothingFound { what }.into());
+        }
+        Ok(items)
+    }
+
+    /// Returns the mappings or rules of `stack` whose counterparts on the partner are off: as they are now,
+    /// or as remembered when they have been switched off since.
+    async fn model(
+        &self,
+        context: &Context<'_>,
+        stack: StackReference,
+        trigger: Trigger,
+        partners_off: Option<&BTreeSet<String>>,
+    ) -> Result<BTreeSet<String>> {
+        match trigger {
+            Trigger::Mappings => self.mappings_off_as_partners(context, stack, partners_off).await,
+            Trigger::Rules => self.rules_off_as_partners(context, stack, partners_off).await,
+        }
+    }
+
+    async fn switch_on(
+        &self,
+        context: &Context<'_>,
+        stack: StackReference,
+        trigger: Trigger,
+        names: &BTreeSet<String>,
+    ) -> Result<()> {
+        match trigger {
+            Trigger::Mappings => self.switch_mappings(context, stack, names, true).await,
+            Trigger::Rules => self.switch_rules(context, stack, names, true).await,
+        }
+    }
+
+    /// Switches off, and notes when: invocations that began before go on for up to the function's timeout.
+    async fn switch_off(
+        &self,
+        context: &Context<'_>,
+        stack: StackReference,
+        trigger: Trigger,
+        names: &BTreeSet<String>,
+    ) -> Result<()> {
+        let note = self.key(stack, trigger.off_note());
+        context.set_note(&note, &Moment(context.now()))?;
+        let switched = match trigger {
+            Trigger::Mappings => self.switch_mappings(context, stack, names, false).await,
+            Trigger::Rules => self.switch_rules(context, stack, names, false).await,
+        };
+        context.set_note(&note, &Moment(context.now()))?;
+        switched
+    }
+
+    /// Returns what is still in flight, of what this release has switched off.
+    ///
+    /// A queue of the stack file tells by its count. Of everything else only so much is known: no
+    /// invocation outlasts the function's timeout.
+    async fn in_flight(
+        &self,
+        context: &Context<'_>,
+        stack: StackReference,
+        trigger: Trigger,
+    ) -> Result<Option<String>> {
+        let note = self.key(stack, trigger.off_note());
+        let Some(Moment(switched_off)) = context.note(&note)? else { return Ok(None) };
+        let by_time = match trigger {
+            Trigger::Mappings => {
+                let sources = self.sources(context, stack).await?;
+                for queue in &sources.queues {
+                    let in_flight = queue.messages(context, stack).await?.in_flight;
+                    if in_flight > 0 {
+                        let messages = counted(in_flight, "message");
+                        return Ok(Some(format!(
+                            "{messages} in flight in `{}`",
+                            queue.name(stack)
+                        )));
+                    }
+                }
+                sources.others
+            }
+            Trigger::Rules => true,
+        };
+        if !by_time {
+            return Ok(None);
+        }
+        let look = async {
+            context.limits.lambda.take(1).await;
+            Ok(self.toolkit.function(stack).await?)
+        };
+        let timeout = self.functions.of(stack).get(context.round, look).await?.timeout;
+        let left = (switched_off + timeout).duration_since(context.now()).unwrap_or_default();
+        let name = self.function(stack);
+        Ok((!left.is_zero()).then(|| {
+            format!("invocations of `{name}` to end: at most {} left", whole_seconds(left))
+        }))
+    }
+
+    fn function(&self, stack: StackReference) -> &str {
+        self.config.functions.of(stack)
+    }
+
+    /// Returns the key of a note or memory about `stack`.
+    fn key(&self, stack: StackReference, what: &str) -> String {
+        format!("{}/{stack}/{what}", self.declaration.key())
+    }
+
+    /// Returns the pair of queues of the stack file of which `arn` is that of `stack`.
+    fn queue(&self, stack: StackReference, arn: &str) -> Option<&Arc<dyn SourceQueue>> {
+        let arn: Arn = arn.parse().ok()?;
+        let is_named = |it: &&Arc<dyn SourceQueue>| it.name(stack) == arn.name();
+        (arn.service == "sqs").then(|| self.queues.iter().find(is_named)).flatten()
+    }
+
+    /// Returns the permissions to look at mappings or rules of both stacks and to make `change` on those of
+    /// one.
+    fn permissions(&self, trigger: Trigger, change: &'static str) -> Vec<Permission> {
+        let mut permissions = match trigger {
+            Trigger::Mappings => [
+                Permission::on("*", &["lambda:ListEventSourceMappings"]),
+                Permission::on("event-source-mapping:*", &[change]),
+            ],
+            Trigger::Rules => [
+                Permission::on("*", &["events:ListEventBuses", "events:ListRuleNamesByTarget"]),
+                Permission::on("rule/*", &["events:DescribeRule", change]),
+            ],
+        }
+        .concat();
+        let alias = self.config.alias.is_some().then_some("lambda:GetAlias");
+        let looks: Vec<&'static str> = ["lambda:GetFunction"].into_iter().chain(alias).collect();
+        for stack in StackReference::BOTH {
+            let function = format!("function:{}", self.function(stack));
+            permissions.extend(Permission::on(function, &looks));
+        }
+        permissions
+    }
+
+    /// Returns the permissions to count the messages of the queues of `stack`.
+    fn queue_permissions(&self, stack: StackReference) -> Vec<Permission> {
+        let looks = ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"];
+        self.queues.iter().flat_map(|it| Permission::on(it.name(stack), &looks)).collect()
+    }
+}
+
+impl Trigger {
+    const BOTH: [Self; 2] = [Self::Mappings, Self::Rules];
+
+    fn noun(self) -> &'static str {
+        match self {
+            Self::Mappings => "event source mapping",
+            Self::Rules => "rule",
+        }
+    }
+
+    /// Its key in the stack file, and the last part of that under which is remembered what stays off.
+    fn aspect(self) -> &'static str {
+        match self {
+            Self::Mappings => "mappings",
+            Self::Rules => "rules",
+        }
+    }
+
+    /// The last part of the key of the note when it was switched off.
+    fn off_note(self) -> &'static str {
+        match self {
+            Self::Mappings => "mappings-off",
+            Self::Rules => "rules-off",
+        }
+    }
+
+    fn enable_step(self) -> &'static str {
+        match self {
+            Self::Mappings => "lambda.enable-mappings",
+            Self::Rules => "lambda.enable-rules",
+        }
+    }
+
+    fn disable_step(self) -> &'static str {
+        match self {
+            Self::Mappings => "lambda.disable-mappings",
+            Self::Rules => "lambda.disable-rules",
+        }
+    }
+
+    fn enable_action(self) -> &'static str {
+        match self {
+            Self::Mappings => "lambda:UpdateEventSourceMapping",
+            Self::Rules => "events:EnableRule",
+        }
+    }
+
+    fn disable_action(self) -> &'static str {
+        match self {
+            Self::Mappings => "lambda:UpdateEventSourceMapping",
+            Self::Rules => "events:DisableRule",
+        }
+    }
+}
+
+impl Kinds {
+    fn of(self, trigger: Trigger) -> ConsumerKind {
+        match trigger {
+            Trigger::Mappings => self.mappings,
+            Trigger::Rules => self.rules,
+        }
+    }
+
+    /// Returns what is to be handed over.
+    fn exclusive(self) -> Vec<Trigger> {
+        let is_exclusive = |it: &Trigger| self.of(*it) == ConsumerKind::Exclusive;
+        Trigger::BOTH.into_iter().filter(is_exclusive).collect()
+    }
+}
+
+#[async_trait]
+impl Resource for Lambda {
+    fn declaration(&self) -> &Declaration {
+        &self.declaration
+    }
+
+    fn steps(self: Arc<Self>, to: StackReference) -> Vec<Arc<dyn Step>> {
+        let old = to.partner();
+        let mut steps: Vec<Arc<dyn Step>> = Vec::new();
+        for trigger in Trigger::BOTH {
+            let kind = self.kinds.of(trigger);
+            if kind == ConsumerKind::Mirror {
+                steps.push(Arc::new(Enable { lambda: Arc::clone(&self), stack: to, trigger }));
+            }
+            if kind != ConsumerKind::Off {
+                steps.push(Arc::new(Disable { lambda: Arc::clone(&self), stack: old, trigger }));
+            }
+        }
+        if !self.kinds.exclusive().is_empty() {
+            steps.push(Arc::new(HandOver::new(self, to)));
+        }
+        steps
+    }
+
+    async fn consumers(
+        &self,
+        context: &Context<'_>,
+        stack: StackReference,
+    ) -> Result<Vec<Consumer>> {
+        let mut consumers = self.mapping_consumers(context, stack).await?;
+        consumers.extend(self.rule_consumers(context, stack).await?);
+        Ok(consumers)
+    }
+
+    async fn summary(&self, context: &Context<'_>, stack: StackReference) -> Result<String> {
+        let mut parts = Vec::new();
+        if self.kinds.mappings != ConsumerKind::Off {
+            let mappings = self.mappings(context, stack).await?;
+            let on = mappings.iter().filter(|it| Item::from(*it).state == State::On).count();
+            parts.push(format!("{on} of {} mappings on", mappings.len()));
+        }
+        if self.kinds.rules != ConsumerKind::Off {
+            let rules = self.rules(context, stack).await?;
+            let on = rules.iter().filter(|it| it.enabled).count();
+            parts.push(format!("{on} of {} rules on", rules.len()));
+        }
+        if parts.is_empty() {
+            parts.push("left alone".to_owned());
+        }
+        Ok(parts.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,270 @@
+//! [`HandOver`], which moves what must never run on both stacks.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bluegreen_core::StackReference;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{
+    Item, LONGEST_INVOCATION, Lambda, State, Trigger,
+    switch::{named, to_turn_on, turning_off, turning_on},
+};
+use crate::{
+    Context, Effect, Inspection, Permission, Result, Step, StepId, stack_file::Feed,
+    steps::drain::DrainWatch,
+};
+
+/// `exclusive.hand-over`: the old stack's exclusive mappings and rules go on until their work queues are
+/// drained, then they are switched off, and when nothing of them runs any more the new ones are switched on.
+#[derive(Debug)]
+pub(super) struct HandOver {
+    lambda: Arc<Lambda>,
+    to: StackReference,
+    watch: DrainWatch,
+}
+
+/// What stays off of a stack's exclusive mappings and rules.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct LeftOff {
+    mappings: BTreeSet<String>,
+    rules: BTreeSet<String>,
+}
+
+/// How far the hand-over is, and what to switch next.
+#[derive(Debug)]
+enum Stage {
+    /// Something has to come about by itself.
+    Wait(String),
+    /// The old ones are on.
+    OldOn(Vec<(Trigger, Vec<Item>)>),
+    /// The old ones are off and idle, and these are to be switched on.
+    NewOff(Vec<(Trigger, BTreeSet<String>)>),
+    /// The new ones are on.
+    Done,
+}
+
+impl HandOver {
+    pub(super) fn new(lambda: Arc<Lambda>, to: StackReference) -> Self {
+        Self { lambda, to, watch: DrainWatch::default() }
+    }
+
+    fn old(&self) -> StackReference {
+        self.to.partner()
+    }
+
+    async fn stage(&self, context: &Context<'_>) -> Result<Stage> {
+        let (old, new) =
+            tokio::try_join!(self.items(context, self.old()), self.items(context, self.to))?;
+
+        let mut is_on = false;
+        let mut waits = None;
+        for (_, items) in &old {
+            match turning_off(items) {
+                Inspection::Needed { .. } => is_on = true,
+                Inspection::Underway { what } => waits = Some(what),
+                _ => {}
+            }
+        }
+        if is_on {
+            return Ok(match self.undrained(context).await? {
+                Some(what) => Stage::Wait(what),
+                None => Stage::OldOn(old),
+            });
+        }
+        if let Some(what) = waits {
+            return Ok(Stage::Wait(what));
+        }
+        for (trigger, _) in &old {
+            if let Some(what) = self.lambda.in_flight(context, self.old(), *trigger).await? {
+                return Ok(Stage::Wait(what));
+            }
+        }
+
+        let left_off = self.left_off(context).await?;
+        let mut to_switch = Vec::new();
+        for (trigger, items) in new {
+            match turning_on(&items, left_off.of(trigger)) {
+                Inspection::Needed { .. } => {
+                    to_switch.push((trigger, to_turn_on(&items, left_off.of(trigger))));
+                }
+                Inspection::Underway { what } => waits = Some(what),
+                _ => {}
+            }
+        }
+        Ok(match waits {
+            _ if !to_switch.is_empty() => Stage::NewOff(to_switch),
+            Some(what) => Stage::Wait(what),
+            None => Stage::Done,
+        })
+    }
+
+    async fn items(
+        &self,
+        context: &Context<'_>,
+        stack: StackReference,
+    ) -> Result<Vec<(Trigger, Vec<Item>)>> {
+        let mut items = Vec::new();
+        for trigger in self.lambda.kinds.exclusive() {
+            items.push((trigger, self.lambda.items(context, stack, trigger).await?));
+        }
+        Ok(items)
+    }
+
+    /// Returns which work queue of the old mappings is not drained. Once the hand-over has begun it is not asked
+    /// any more: a message that came late is nobody's then but the last old mapping's.
+    async fn undrained(&self, context: &Context<'_>) -> Result<Option<String>> {
+        if self.has_begun(context)? || !self.lambda.kinds.exclusive().contains(&Trigger::Mappings) {
+            return Ok(None);
+        }
+        let sources = self.lambda.sources(context, self.old()).await?;
+        let mut undrained = None;
+        for queue in sources.queues.into_iter().filter(|it| it.feed() == Feed::Work) {
+            let name = queue.name(self.old());
+            let messages = queue.messages(context, self.old()).await?.total;
+            // Each queue is watched in every look, whatever another one shows.
+            let seen = self.watch.see(name, messages, queue.drained_for(), context.now());
+            undrained = undrained.or(seen.map(|what| format!("`{name}`: {what}")));
+        }
+        Ok(undrained)
+    }
+
+    /// Returns what of the new stack stays off: what is remembered, else what was off on the old one before
+    /// it was switched off.
+    async fn left_off(&self, context: &Context<'_>) -> Result<LeftOff> {
+        if let Some(remembered) = context.remembered(&self.memory_key(self.to))? {
+            return Ok(remembered);
+        }
+        let before: Option<LeftOff> = if self.has_begun(context)? {
+            context.remembered(&self.memory_key(self.old()))?
+        } else {
+            None
+        };
+        self.as_on_old(context, before.as_ref()).await
+    }
+
+    async fn as_on_old(&self, context: &Context<'_>, before: Option<&LeftOff>) -> Result<LeftOff> {
+        let mut left_off = LeftOff::default();
+        for trigger in self.lambda.kinds.exclusive() {
+            let before = before.map(|it| it.of(trigger));
+            let off = self.lambda.model(context, self.to, trigger, before).await?;
+            left_off.set(trigger, off);
+        }
+        Ok(left_off)
+    }
+
+    fn memory_key(&self, stack: StackReference) -> String {
+        self.lambda.key(stack, "exclusive")
+    }
+
+    fn begun_note(&self) -> String {
+        self.lambda.key(self.old(), "hand-over-begun")
+    }
+
+    fn has_begun(&self, context: &Context<'_>) -> Result<bool> {
+        Ok(context.note(&self.begun_note())?.unwrap_or(false))
+    }
+}
+
+impl LeftOff {
+    fn of(&self, trigger: Trigger) -> &BTreeSet<String> {
+        match trigger {
+            Trigger::Mappings => &self.mappings,
+            Trigger::Rules => &self.rules,
+        }
+    }
+
+    fn set(&mut self, trigger: Trigger, off: BTreeSet<String>) {
+        match trigger {
+            Trigger::Mappings => self.mappings = off,
+            Trigger::Rules => self.rules = off,
+        }
+    }
+}
+
+#[async_trait]
+impl Step for HandOver {
+    fn id(&self) -> StepId {
+        StepId::new("exclusive.hand-over", &self.lambda.declaration.name, self.to)
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::Disables(self.old())
+    }
+
+    async fn inspect(&self, context: &Context<'_>) -> Result<Inspection> {
+        let to = format!("on {}", self.to);
+        Ok(match self.stage(context).await? {
+            Stage::Wait(what) => Inspection::Underway { what },
+            Stage::OldOn(_) => Inspection::Needed { from: format!("on {}", self.old()), to },
+            Stage::NewOff(_) => Inspection::Needed { from: "off on both stacks".to_owned(), to },
+            Stage::Done => Inspection::Done,
+        })
+    }
+
+    async fn apply(&self, context: &Context<'_>) -> Result<()> {
+        match self.stage(context).await? {
+            Stage::Wait(_) | Stage::Done => Ok(()),
+            Stage::OldOn(old) => {
+                if !self.has_begun(context)? {
+                    let mut left_off = LeftOff::default();
+                    for (trigger, items) in &old {
+                        left_off.set(*trigger, named(items, &State::Off));
+                    }
+                    context.remember(&self.memory_key(self.old()), &left_off)?;
+                    context.set_note(&self.begun_note(), &true)?;
+                }
+                for (trigger, items) in &old {
+                    let names = named(items, &State::On);
+                    if !names.is_empty() {
+                        self.lambda.switch_off(context, self.old(), *trigger, &names).await?;
+                    }
+                }
+                Ok(())
+            }
+            Stage::NewOff(new) => {
+                for (trigger, names) in &new {
+                    self.lambda.switch_on(context, self.to, *trigger, names).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Draining, and then invocations under way that end with the function's timeout.
+    fn lasts(&self) -> Duration {
+        let work = self.lambda.queues.iter().filter(|it| it.feed() == Feed::Work);
+        work.map(|it| it.drained_for()).max().unwrap_or_default() + LONGEST_INVOCATION
+    }
+
+    /// The hand-over in the other direction.
+    fn undo(&self) -> Option<&'static str> {
+        Some("exclusive.hand-over")
+    }
+
+    fn permissions(&self) -> Vec<Permission> {
+        let mut permissions = self.lambda.queue_permissions(self.old());
+        for trigger in self.lambda.kinds.exclusive() {
+            permissions.extend(self.lambda.permissions(trigger, trigger.disable_action()));
+            permissions.extend(self.lambda.permissions(trigger, trigger.enable_action()));
+        }
+        permissions.sort();
+        permissions.dedup();
+        permissions
+    }
+
+    /// What is off on the old stack, for the new one.
+    async fn model(&self, context: &Context<'_>) -> Result<Option<(String, serde_json::Value)>> {
+        let left_off = self.as_on_old(context, None).await?;
+        Ok(Some((self.memory_key(self.to), json!(left_off))))
+    }
+
+    /// What was off on the old stack, to be found by the hand-over back.
+    fn memory(&self) -> Option<String> {
+        Some(self.memory_key(self.old()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,146 @@
+//! The steps that move production: `traffic.move`, `active.switch`, and `release.hold` after them.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bluegreen_core::StackReference;
+
+use crate::{
+    Context, Effect, Inspection, Permission, Phase, Result, Step, StepId, TrafficCommands,
+    stack_file::CommandMover,
+};
+
+/// The traffic of one mover is on the stack to come.
+#[derive(Debug)]
+pub(crate) struct MoveTraffic {
+    pub(crate) commands: Arc<TrafficCommands>,
+    pub(crate) mover: CommandMover,
+    pub(crate) to: StackReference,
+}
+
+#[async_trait]
+impl Step for MoveTraffic {
+    fn id(&self) -> StepId {
+        StepId::new("traffic.move", &self.mover.name, self.to)
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::Harmless
+    }
+
+    async fn inspect(&self, _context: &Context<'_>) -> Result<Inspection> {
+        let seen = self.commands.observe_one(&self.mover, self.to).await?;
+        Ok(match seen {
+            Some(stack) if stack == self.to => Inspection::Done,
+            seen => Inspection::Needed {
+                from: seen.map_or("mixed".to_owned(), |it| format!("on {it}")),
+                to: format!("on {}", self.to),
+            },
+        })
+    }
+
+    async fn apply(&self, _context: &Context<'_>) -> Result<()> {
+        self.commands.move_one(&self.mover, self.to).await
+    }
+
+    fn undo(&self) -> Option<&'static str> {
+        Some("traffic.move")
+    }
+
+    fn permissions(&self) -> Vec<Permission> {
+        Vec::new()
+    }
+}
+
+/// The pointer says that the stack to come is the active one.
+#[derive(Debug)]
+pub(crate) struct SwitchActive {
+    pub(crate) commands: Arc<TrafficCommands>,
+    pub(crate) to: StackReference,
+}
+
+#[async_trait]
+impl Step for SwitchActive {
+    fn id(&self) -> StepId {
+        StepId::new("active.switch", "", self.to)
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::Harmless
+    }
+
+    async fn inspect(&self, context: &Context<'_>) -> Result<Inspection> {
+        let active = context.store.pointer().active;
+        Ok(if active == self.to {
+            Inspection::Done
+        } else {
+            Inspection::Needed { from: active.to_string(), to: self.to.to_string() }
+        })
+    }
+
+    /// Moves the pointer, if all traffic is seen to be there.
+    async fn apply(&self, context: &Context<'_>) -> Result<()> {
+        let seen = self.commands.observe(self.to).await?;
+        if !seen.agrees_with(self.to) {
+            return Err(crate::Error::refused(format!(
+                "traffic is {seen}: the pointer moves to {} when all of it is there",
+                self.to
+            )));
+        }
+        let release = context.store.release().map_or_else(String::new, |it| it.id);
+        context.store.switch(self.to, context.now(), &format!("release {release}"))
+    }
+
+    fn undo(&self) -> Option<&'static str> {
+        Some("active.switch")
+    }
+
+    fn permissions(&self) -> Vec<Permission> {
+        Vec::new()
+    }
+}
+
+/// Time passes in which both stacks are fed.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    pub(crate) to: StackReference,
+    pub(crate) hold: Duration,
+}
+
+#[async_trait]
+impl Step for Hold {
+    fn id(&self) -> StepId {
+        StepId::new("release.hold", "", self.to)
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::Harmless
+    }
+
+    async fn inspect(&self, context: &Context<'_>) -> Result<Inspection> {
+        let release = context.store.release();
+        let Some(promoted) = release.and_then(|it| it.phases.get(&Phase::Promote).copied()) else {
+            return Ok(Inspection::Unknown { after: "active.switch".to_owned() });
+        };
+        let over = promoted.0 + self.hold;
+        Ok(match over.duration_since(context.now()) {
+            Ok(left) if !left.is_zero() => {
+                let over = humantime::format_rfc3339_seconds(over);
+                Inspection::Underway { what: format!("the end of the hold at {over}") }
+            }
+            _ => Inspection::Done,
+        })
+    }
+
+    async fn apply(&self, _context: &Context<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn lasts(&self) -> Duration {
+        self.hold
+    }
+
+    fn permissions(&self) -> Vec<Permission> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,302 @@
+//! Tests of the steps of subscriptions.
+
+use std::sync::Mutex;
+
+use bluegreen_core::{
+    Change,
+    StackReference::{A, B},
+};
+use bluegreen_sns::{FilterScope, MockSnsToolkit, SnsConfig};
+use serde_json::json;
+
+use super::*;
+use crate::steps::testing::World;
+
+/// The subscriptions of an account: `None` is off, an inner `None` is without a policy.
+type Account = Arc<Mutex<Pair<Option<Option<&'static str>>>>>;
+
+const BLOCKED: &str = r#"{"__bluegreen_blocked__":["never"]}"#;
+
+fn account(a: Option<Option<&'static str>>, b: Option<Option<&'static str>>) -> Account {
+    Arc::new(Mutex::new(Pair { a, b }))
+}
+
+fn set(account: &Account, stack: StackReference, to: Option<Option<&'static str>>) {
+    let mut account = account.lock().unwrap();
+    match stack {
+        A => account.a = to,
+        B => account.b = to,
+    }
+}
+
+/// Returns a toolkit on the account; `calls` are those that change something.
+fn toolkit(account: &Account, looks: usize, calls: usize) -> MockSnsToolkit {
+    let mut toolkit = MockSnsToolkit::new();
+    let looked = Arc::clone(account);
+    toolkit.expect_subscription().times(..=looks).returning(move |stack| {
+        let now = *looked.lock().unwrap().of(stack);
+        Ok(Subscription {
+            arn: format!("arn:aws:sns:eu-west-1:123456789012:catalogue:{stack}"),
+            filter: now.unwrap_or(Some(BLOCKED)).map(|it| FilterPolicy(it.to_owned())),
+            scope: FilterScope::MessageAttributes,
+            disabled: now.is_none(),
+        })
+    });
+    let enabled = Arc::clone(account);
+    toolkit.expect_enable_subscription().times(..=calls).returning(move |stack, filter| {
+        let filter: Option<&'static str> = filter.map(|it| &*it.0.leak());
+        set(&enabled, stack, Some(filter));
+        Ok(Change::Made)
+    });
+    let disabled = Arc::clone(account);
+    toolkit.expect_disable_subscription().times(..=calls).returning(move |stack| {
+        set(&disabled, stack, None);
+        Ok(Change::Made)
+    });
+    toolkit
+}
+
+fn resource(config: SnsConfig, skip: &[&str]) -> stack_file::Resource<SnsSettings> {
+    stack_file::Resource {
+        name: "catalogue".to_owned(),
+        line: 1,
+        skip: skip.iter().map(|&it| it.to_owned()).collect(),
+        after: None,
+        optional: false,
+        settings: SnsSettings { config, settle: Duration::from_secs(900) },
+    }
+}
+
+fn sns(account: &Account) -> Arc<Sns> {
+    let toolkit = toolkit(account, 100, 1);
+    Arc::new(Sns::new(&resource(SnsConfig::default(), &[]), Arc::new(toolkit)))
+}
+
+fn with_filter(account: &Account, filter: &Value) -> Arc<Sns> {
+    let config = SnsConfig { enabled_filter: filter.as_object().cloned(), ..Default::default() };
+    Arc::new(Sns::new(&resource(config, &[]), Arc::new(toolkit(account, 100, 1))))
+}
+
+/// Returns the only step called `name` on `stack` of a move to `to`.
+fn step(sns: &Arc<Sns>, name: &str, stack: StackReference, to: StackReference) -> Arc<dyn Step> {
+    let steps = Arc::clone(sns).steps(to);
+    steps.into_iter().find(|it| it.id() == StepId::new(name, "catalogue", stack)).unwrap()
+}
+
+fn needed(from: &str, to: &str) -> Inspection {
+    Inspection::Needed { from: from.to_owned(), to: to.to_owned() }
+}
+
+fn unknown(after: &str) -> Inspection {
+    Inspection::Unknown { after: after.to_owned() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_gets_back_the_policy_it_had_to_the_letter() {
+    let account = account(Some(Some(r#"{ "type": ["order"] }"#)), Some(None));
+    let (world, sns) = (World::new(A), sns(&account));
+    let disable = step(&sns, "sns.disable", A, B);
+    let enable = step(&sns, "sns.enable", A, A);
+
+    assert_eq!(world.inspect(&*disable).await.unwrap(), needed("on, with a filter policy", "off"));
+    world.apply(&*disable).await.unwrap();
+    assert_eq!(world.inspect(&*disable).await.unwrap(), Inspection::Done);
+    world.apply(&*disable).await.unwrap();
+    assert_eq!(world.inspect(&*enable).await.unwrap(), needed("off", "on, with a filter policy"));
+    world.apply(&*enable).await.unwrap();
+
+    assert_eq!(world.inspect(&*enable).await.unwrap(), Inspection::Done);
+    assert_eq!(account.lock().unwrap().a, Some(Some(r#"{ "type": ["order"] }"#)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_that_had_no_policy_gets_none_whatever_the_partners_is() {
+    let account = account(Some(None), Some(Some(r#"{"type":["order"]}"#)));
+    let (world, sns) = (World::new(A), sns(&account));
+
+    world.apply(&*step(&sns, "sns.disable", A, B)).await.unwrap();
+    let enable = step(&sns, "sns.enable", A, A);
+    assert_eq!(world.inspect(&*enable).await.unwrap(), needed("off", "on"));
+    world.apply(&*enable).await.unwrap();
+
+    assert_eq!(account.lock().unwrap().a, Some(None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_partners_policy_is_the_model_where_nothing_is_remembered() {
+    let account = account(Some(Some(r#"{"type":["order"]}"#)), None);
+    let (world, sns) = (World::new(A), sns(&account));
+    let enable = step(&sns, "sns.enable", B, B);
+
+    let model = enable.model(&world.context()).await.unwrap();
+    world.apply(&*enable).await.unwrap();
+
+    let text = json!(r#"{"type":["order"]}"#);
+    assert_eq!(model, Some(("sns.catalogue/b".to_owned(), text)));
+    assert_eq!(account.lock().unwrap().b, Some(Some(r#"{"type":["order"]}"#)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_model_that_was_stored_counts_when_the_partner_is_off_by_now() {
+    let account = account(Some(Some(r#"{"type":["order"]}"#)), None);
+    let (world, sns) = (World::new(A), sns(&account));
+    let enable = step(&sns, "sns.enable", B, B);
+    let (key, model) = enable.model(&world.context()).await.unwrap().unwrap();
+    world.store.remember_model(&key, model).unwrap();
+
+    set(&account, A, None);
+    world.apply(&*enable).await.unwrap();
+
+    assert_eq!(account.lock().unwrap().b, Some(Some(r#"{"type":["order"]}"#)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_subscriptions_that_are_off_and_not_remembered_need_a_configured_policy() {
+    let account = account(None, None);
+    let (world, sns) = (World::new(A), sns(&account));
+    let enable = step(&sns, "sns.enable", B, B);
+
+    let err = world.inspect(&*enable).await.unwrap_err();
+    let applied = world.apply(&*enable).await;
+
+    assert!(err.to_string().contains("expected `enabled-filter`"), "{err}");
+    assert!(applied.is_err());
+    assert_eq!(enable.model(&world.context()).await.unwrap(), None);
+    assert_eq!(account.lock().unwrap().b, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_configured_policy_replaces_another() {
+    let account = account(None, Some(Some(r#"{"type":["old"]}"#)));
+    let (world, sns) = (World::new(A), with_filter(&account, &json!({"type": ["order"]})));
+    let enable = step(&sns, "sns.enable", B, B);
+
+    let before = world.inspect(&*enable).await.unwrap();
+    world.apply(&*enable).await.unwrap();
+
+    assert_eq!(before, needed("on, with another filter policy", "on, with a filter policy"));
+    assert_eq!(world.inspect(&*enable).await.unwrap(), Inspection::Done);
+    assert_eq!(enable.model(&world.context()).await.unwrap(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_configured_empty_policy_is_none() {
+    let account = account(None, Some(None));
+    let (world, sns) = (World::new(A), with_filter(&account, &json!({})));
+
+    let enable = step(&sns, "sns.enable", B, B);
+
+    assert_eq!(world.inspect(&*enable).await.unwrap(), Inspection::Done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_users_own_policy_is_left_alone() {
+    let account = account(Some(None), Some(Some(r#"{"type":["mine"]}"#)));
+    let (world, sns) = (World::new(A), sns(&account));
+
+    let seen = world.inspect(&*step(&sns, "sns.enable", B, B)).await.unwrap();
+
+    assert_eq!(seen, Inspection::Done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_settles_from_when_it_was_made() {
+    let account = account(Some(None), None);
+    let (world, sns) = (World::new(A), sns(&account));
+    let (enable, settle) = (step(&sns, "sns.enable", B, B), step(&sns, "sns.settle", B, B));
+
+    assert_eq!(world.inspect(&*settle).await.unwrap(), unknown("sns.enable"));
+    world.apply(&*enable).await.unwrap();
+    tokio::time::advance(Duration::from_secs(60)).await;
+    let what = "the filter policy to settle: 14m left".to_owned();
+    assert_eq!(world.inspect(&*settle).await.unwrap(), Inspection::Underway { what });
+    tokio::time::advance(Duration::from_secs(840)).await;
+    assert_eq!(world.inspect(&*settle).await.unwrap(), Inspection::Done);
+
+    world.apply(&*settle).await.unwrap();
+    assert_eq!(settle.lasts(), Duration::from_secs(900));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_without_an_answer_settles_too() {
+    let account = account(Some(None), Some(None));
+    let mut toolkit = toolkit(&account, 100, 0);
+    toolkit.checkpoint();
+    toolkit.expect_subscription().returning(|_| {
+        Ok(Subscription {
+            arn: String::new(),
+            filter: None,
+            scope: FilterScope::MessageBody,
+            disabled: false,
+        })
+    });
+    toolkit.expect_disable_subscription().returning(|_| {
+        let operation = "sns:SetSubscriptionAttributes";
+        Err(Error::OutcomeUnknown { operation, source: "no answer".into() })
+    });
+    let sns = Arc::new(Sns::new(&resource(SnsConfig::default(), &[]), Arc::new(toolkit)));
+    let world = World::new(A);
+
+    world.apply(&*step(&sns, "sns.disable", A, B)).await.unwrap_err();
+
+    let settle = world.inspect(&*step(&sns, "sns.settle", A, B)).await.unwrap();
+    assert!(matches!(settle, Inspection::Underway { .. }), "{settle:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_to_change_or_a_step_left_out_has_nothing_to_settle() {
+    let account = account(None, Some(None));
+    let (world, all) = (World::new(A), sns(&account));
+    let skipping = resource(SnsConfig::default(), &["sns.enable"]);
+    set(&account, A, None);
+
+    let on = world.inspect(&*step(&all, "sns.settle", B, B)).await.unwrap();
+    let off = world.inspect(&*step(&all, "sns.settle", A, B)).await.unwrap();
+    set(&account, B, None);
+    let skipping = Arc::new(Sns::new(&skipping, Arc::new(toolkit(&account, 100, 0))));
+    let left_out = world.inspect(&*step(&skipping, "sns.settle", B, B)).await.unwrap();
+
+    assert_eq!([on, off, left_out], [Inspection::Done, Inspection::Done, Inspection::Done]);
+    set(&account, A, Some(None));
+    let settle = step(&all, "sns.settle", A, B);
+    assert_eq!(world.inspect(&*settle).await.unwrap(), unknown("sns.disable"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn steps_of_a_round_share_one_look_at_each_subscription() {
+    let account = account(Some(None), None);
+    let toolkit = toolkit(&account, 2, 0);
+    let sns = Arc::new(Sns::new(&resource(SnsConfig::default(), &[]), Arc::new(toolkit)));
+    let world = World::new(A);
+    let context = world.context();
+
+    let steps = Arc::clone(&sns).steps(B);
+    for step in &steps {
+        step.inspect(&context).await.unwrap();
+        step.model(&context).await.unwrap();
+    }
+
+    assert_eq!(steps.len(), 4);
+    assert_eq!(sns.summary(&context, A).await.unwrap(), "on");
+    assert_eq!(sns.summary(&context, B).await.unwrap(), "off");
+}
+
+#[test]
+fn effects_undos_and_permissions_fit_the_steps() {
+    let topic = "arn:aws:sns:eu-west-1:123456789012:catalogue".to_owned();
+    let config = SnsConfig { topic: Some(topic), ..Default::default() };
+    let sns = Arc::new(Sns::new(&resource(config, &[]), Arc::new(MockSnsToolkit::new())));
+    let (enable, disable) = (step(&sns, "sns.enable", B, B), step(&sns, "sns.disable", A, B));
+
+    assert_eq!((enable.effect(), disable.effect()), (Effect::Harmless, Effect::Disables(A)));
+    assert_eq!((enable.undo(), disable.undo()), (Some("sns.disable"), Some("sns.enable")));
+    let permission = |resource: &str, action| Permission { action, resource: resource.to_owned() };
+    assert_eq!(
+        disable.permissions(),
+        [
+            permission("*", "sns:GetSubscriptionAttributes"),
+            permission("*", "sns:SetSubscriptionAttributes"),
+            permission("catalogue", "sns:ListSubscriptionsByTopic"),
+        ]
+    );
+}

@@ -1,0 +1,500 @@
+//! [`Store`], what outlives a run: which stack is active, the open release, what must be remembered.
+//!
+//! Everything is one small JSON document that is replaced as a whole: written beside, synchronised, renamed.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, TryLockError},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
+};
+
+use bluegreen_core::StackReference;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Error, Phase, Result, StepId};
+
+/// The version of the document. Another one is refused, never guessed at.
+const SCHEMA: u32 = 1;
+
+/// What outlives a run.
+#[derive(Debug)]
+pub struct Store {
+    path: PathBuf,
+    persistent: bool,
+    document: Mutex<Document>,
+    /// What steps note that run by themselves, without a release.
+    loose_notes: Mutex<BTreeMap<String, Value>>,
+    /// Held while this process is at work; the operating system lets go of it when the process ends.
+    lock: Option<File>,
+}
+
+/// The document of a store.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Document {
+    schema: u32,
+    /// The name of the stack file that it belongs to.
+    pub name: String,
+    /// Which stack is active.
+    pub pointer: Pointer,
+    /// The open release.
+    pub release: Option<Release>,
+    #[serde(default)]
+    memory: BTreeMap<String, Remembered>,
+}
+
+/// Which stack is active.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Pointer {
+    /// The stack that serves production.
+    pub active: StackReference,
+    /// Since when.
+    #[serde(with = "humantime_serde")]
+    pub since: SystemTime,
+    /// Why: the release that moved it, or what a person gave as the reason.
+    pub reason: String,
+}
+
+/// A move of production from one stack to the other that has not ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Release {
+    /// Its id, sortable by time.
+    pub id: String,
+    /// The stack that is to become active.
+    pub target: StackReference,
+    /// When it was opened.
+    #[serde(with = "humantime_serde")]
+    pub opened: SystemTime,
+    /// The steps that have succeeded, by [`StepId::key`], and when.
+    pub succeeded: BTreeMap<String, Moment>,
+    /// The phases that have ended, and when.
+    pub phases: BTreeMap<Phase, Moment>,
+    #[serde(default)]
+    notes: BTreeMap<String, Value>,
+}
+
+/// A point in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Moment(#[serde(with = "humantime_serde")] pub SystemTime);
+
+/// How something was before a step changed it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Remembered {
+    value: Value,
+    /// Whether the step that remembered it has ended; until then it is never overwritten.
+    finished: bool,
+}
+
+impl Store {
+    /// Opens the store of the stack file `name` in `folder`, to read; `None` when there is none.
+    ///
+    /// # Errors
+    ///
+    /// A file that is torn, foreign, or of another version: it is named, and never repaired by guessing.
+    pub fn open(folder: &Path, name: &str) -> Result<Option<Self>> {
+        let path = folder.join(format!("{name}.json"));
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(err) => return Err(broken(&path, "cannot be read", err)),
+        };
+        let document: Document = serde_json::from_str(&text).map_err(|err| {
+            broken(&path, "is not what `bluegreen` writes: put it back from a copy, or remove it and `bluegreen adopt` again", err)
+        })?;
+        if document.schema != SCHEMA || document.name != name {
+            let what = format!(
+                "belongs to `{}` (version {}): expected `{name}` (version {SCHEMA})",
+                document.name, document.schema
+            );
+            return Err(Error::Store { path, what, source: None });
+        }
+        Ok(Some(Self {
+            path,
+            persistent: true,
+            document: Mutex::new(document),
+            loose_notes: Mutex::default(),
+            lock: None,
+        }))
+    }
+
+    /// Opens the store like [`open`](Self::open), for one process at a time, to write.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Locked`] while another process has it.
+    pub fn open_locked(folder: &Path, name: &str) -> Result<Option<Self>> {
+        if !folder.join(format!("{name}.json")).exists() {
+            return Ok(None);
+        }
+        let lock = lock(folder, name)?;
+        Ok(Self::open(folder, name)?.map(|it| Self { lock: Some(lock), ..it }))
+    }
+
+    /// Makes the store, or corrects the pointer of one that is there. An open release stays open.
+    pub fn adopt(folder: &Path, name: &str, pointer: Pointer) -> Result<Self> {
+        fs::create_dir_all(folder).map_err(|err| broken(folder, "cannot be made", err))?;
+        let lock = lock(folder, name)?;
+        let store = match Self::open(folder, name)? {
+            Some(store) => {
+                store.document().pointer = pointer;
+                Self { lock: Some(lock), ..store }
+            }
+            None => Self {
+                path: folder.join(format!("{name}.json")),
+                lock: Some(lock),
+                persistent: true,
+                ..Self::in_memory(name, pointer)
+            },
+        };
+        store.save()?;
+        Ok(store)
+    }
+
+    /// Makes a store that forgets everything when the process ends, for looking without one and for
+    /// tests.
+    pub fn in_memory(name: &str, pointer: Pointer) -> Self {
+        let document = Document {
+            schema: SCHEMA,
+            name: name.to_owned(),
+            pointer,
+            release: None,
+            memory: BTreeMap::new(),
+        };
+        Self {
+            path: PathBuf::new(),
+            persistent: false,
+            document: Mutex::new(document),
+            loose_notes: Mutex::default(),
+            lock: None,
+        }
+    }
+
+    /// Returns the file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns whether this process may write to it.
+    pub fn is_locked(&self) -> bool {
+        self.lock.is_some() || !self.persistent
+    }
+
+    /// Returns which stack is active.
+    pub fn pointer(&self) -> Pointer {
+        self.document().pointer.clone()
+    }
+
+    /// Returns the open release.
+    pub fn release(&self) -> Option<Release> {
+        self.document().release.clone()
+    }
+
+    /// Moves the pointer from the partner of `to` to `to`; already there is fine.
+    pub(crate) fn switch(&self, to: StackReference, now: SystemTime, reason: &str) -> Result<()> {
+        self.update(|it| {
+            if it.pointer.active != to {
+                it.pointer = Pointer { active: to, since: now, reason: reason.to_owned() };
+            }
+        })
+    }
+
+    /// Opens a release to `target`.
+    pub(crate) fn open_release(&self, target: StackReference, now: SystemTime) -> Result<Release> {
+        let release = Release {
+            id: release_id(now),
+            target,
+            opened: now,
+            succeeded: BTreeMap::new(),
+            phases: BTreeMap::new(),
+            notes: BTreeMap::new(),
+        };
+        self.update(|it| it.release = Some(release.clone()))?;
+        Ok(release)
+    }
+
+    /// Ends the open release.
+    pub(crate) fn close_release(&self) -> Result<()> {
+        self.update(|it| it.release = None)
+    }
+
+    /// Writes down that a step of the open release has succeeded, and finishes what it remembered.
+    pub(crate) fn step_succeeded(
+        &self,
+        step: &StepId,
+        memory: Option<&str>,
+        now: SystemTime,
+    ) -> Result<()> {
+        self.update(|it| {
+            if let Some(entry) = memory.and_then(|key| it.memory.get_mut(key)) {
+                entry.finished = true;
+            }
+            if let Some(release) = &mut it.release {
+                release.succeeded.insert(step.key(), Moment(now));
+            }
+        })
+    }
+
+    /// Writes down that a phase of the open release has ended.
+    pub(crate) fn phase_ended(&self, phase: Phase, now: SystemTime) -> Result<()> {
+        self.update(|it| {
+            if let Some(release) = &mut it.release {
+                release.phases.entry(phase).or_insert(Moment(now));
+            }
+        })
+    }
+
+    pub(crate) fn note(&self, key: &str) -> Option<Value> {
+        match &self.document().release {
+            Some(release) => release.notes.get(key).cloned(),
+            None => self.loose_notes().get(key).cloned(),
+        }
+    }
+
+    pub(crate) fn set_note(&self, key: &str, value: Value) -> Result<()> {
+        let mut document = self.document();
+        match &mut document.release {
+            Some(release) => {
+                release.notes.insert(key.to_owned(), value);
+                drop(document);
+                self.save()
+            }
+            None => {
+                self.loose_notes().insert(key.to_owned(), value);
+                Ok(())
+            }
+        }
+    }
+
+    pub(crate) fn remembered(&self, key: &str) -> Option<Value> {
+        self.document().memory.get(key).map(|it| it.value.clone())
+    }
+
+    pub(crate) fn remember(&self, key: &str, value: Value) -> Result<()> {
+        self.update(|it| {
+            let unfinished = it.memory.get(key).is_some_and(|it| !it.finished);
+            if !unfinished {
+                it.memory.insert(key.to_owned(), Remembered { value, finished: false });
+            }
+        })
+    }
+
+    /// Remembers what the partner's settings say, where nothing is remembered yet.
+    pub(crate) fn remember_model(&self, key: &str, value: Value) -> Result<()> {
+        self.update(|it| {
+            it.memory.entry(key.to_owned()).or_insert(Remembered { value, finished: true });
+        })
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Document)) -> Result<()> {
+        change(&mut self.document());
+        self.save()
+    }
+
+    fn save(&self) -> Result<()> {
+        if !self.persistent {
+            return Ok(());
+        }
+        let text = serde_json::to_string_pretty(&*self.document())
+            .map_err(|err| broken(&self.path, "cannot be written", err))?;
+        replace(&self.path, text.as_bytes())
+            .map_err(|err| broken(&self.path, "cannot be written", err))
+    }
+
+    fn loose_notes(&self) -> MutexGuard<'_, BTreeMap<String, Value>> {
+        self.loose_notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn document(&self) -> MutexGuard<'_, Document> {
+        self.document.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes beside the file, synchronises, renames, and synchronises the folder: whoever reads sees the old
+/// text or the new one.
+fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(text)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    File::open(folder)?.sync_all()
+}
+
+fn lock(folder: &Path, name: &str) -> Result<File> {
+    let path = folder.join(format!("{name}.lock"));
+    let file = File::options()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .map_err(|err| broken(&path, "cannot be locked", err))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::Locked { holder: format!("it holds the lock `{}`", path.display()) })
+        }
+        Err(TryLockError::Error(err)) => Err(broken(&path, "cannot be locked", err)),
+    }
+}
+
+fn release_id(now: SystemTime) -> String {
+    // 2026-11-22T22:54:07.123456Z without its punctuation: sortable, and short enough to type.
+    humantime::format_rfc3339_micros(now).to_string().replace(['-', ':', '.'], "")
+}
+
+fn broken(
+    path: &Path,
+    what: &str,
+    err: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> Error {
+    Error::Store { path: path.to_owned(), what: what.to_owned(), source: Some(err.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use bluegreen_core::StackReference::{A, B};
+    use serde_json::json;
+
+    use super::*;
+
+    fn pointer(active: StackReference) -> Pointer {
+        Pointer { active, since: SystemTime::UNIX_EPOCH, reason: "first".to_owned() }
+    }
+
+    fn folder() -> tempfile::TempDir {
+        tempfile::tempdir().unwrap()
+    }
+
+    #[test]
+    fn a_missing_store_is_no_store() {
+        assert!(Store::open(folder().path(), "shop").unwrap().is_none());
+    }
+
+    #[test]
+    fn what_is_written_is_there_for_the_next_process() {
+        let folder = folder();
+        let store = Store::adopt(folder.path(), "shop", pointer(A)).unwrap();
+        let step = StepId::new("sns.enable", "catalogue", B);
+
+        let release = store.open_release(B, SystemTime::UNIX_EPOCH).unwrap();
+        store.set_note("purge", json!(1)).unwrap();
+        store.remember("filter", json!("old")).unwrap();
+        store.step_succeeded(&step, None, SystemTime::UNIX_EPOCH).unwrap();
+        store.switch(B, SystemTime::UNIX_EPOCH, &release.id).unwrap();
+        drop(store);
+        let store = Store::open(folder.path(), "shop").unwrap().unwrap();
+
+        assert_eq!(store.pointer().active, B);
+        assert_eq!(store.pointer().reason, release.id);
+        assert!(store.release().unwrap().succeeded.contains_key(&step.key()));
+        assert_eq!(store.note("purge"), Some(json!(1)));
+        assert_eq!(store.remembered("filter"), Some(json!("old")));
+    }
+
+    #[test]
+    fn a_torn_file_is_an_error_that_names_it() {
+        let folder = folder();
+        Store::adopt(folder.path(), "shop", pointer(A)).unwrap();
+        let path = folder.path().join("shop.json");
+        let text = fs::read_to_string(&path).unwrap();
+
+        fs::write(&path, &text[..text.len() / 2]).unwrap();
+
+        let err = Store::open(folder.path(), "shop").unwrap_err();
+        assert!(err.to_string().contains("shop.json"), "{err}");
+    }
+
+    #[test]
+    fn a_file_of_another_stack_or_version_is_refused() {
+        for (old, new) in [("\"shop\"", "\"other\""), ("\"schema\": 1", "\"schema\": 2")] {
+            let folder = folder();
+            Store::adopt(folder.path(), "shop", pointer(A)).unwrap();
+            let path = folder.path().join("shop.json");
+            let text = fs::read_to_string(&path).unwrap();
+
+            fs::write(&path, text.replace(old, new)).unwrap();
+
+            let err = Store::open(folder.path(), "shop").unwrap_err();
+            assert!(err.to_string().contains("expected `shop` (version 1)"), "{err}");
+        }
+    }
+
+    #[test]
+    fn only_one_process_at_a_time_may_write() {
+        let folder = folder();
+        let first = Store::adopt(folder.path(), "shop", pointer(A)).unwrap();
+
+        let err = Store::open_locked(folder.path(), "shop").unwrap_err();
+        assert!(matches!(err, Error::Locked { .. }));
+        assert!(Store::open(folder.path(), "shop").unwrap().is_some());
+
+        drop(first);
+        assert!(Store::open_locked(folder.path(), "shop").unwrap().is_some());
+    }
+
+    #[test]
+    fn adopting_again_corrects_the_pointer_and_leaves_the_release_open() {
+        let folder = folder();
+        let store = Store::adopt(folder.path(), "shop", pointer(A)).unwrap();
+        store.open_release(B, SystemTime::UNIX_EPOCH).unwrap();
+        drop(store);
+
+        let store = Store::adopt(folder.path(), "shop", pointer(B)).unwrap();
+
+        assert_eq!(store.pointer().active, B);
+        assert!(store.release().is_some());
+    }
+
+    #[test]
+    fn what_an_unfinished_step_remembered_is_not_overwritten() {
+        let store = Store::in_memory("shop", pointer(A));
+        let step = StepId::new("cloudwatch.disable-alarms", "pages", A);
+
+        store.remember("alarms", json!(["x"])).unwrap();
+        store.remember("alarms", json!(["x", "y"])).unwrap();
+        assert_eq!(store.remembered("alarms"), Some(json!(["x"])));
+
+        store.step_succeeded(&step, Some("alarms"), SystemTime::UNIX_EPOCH).unwrap();
+        store.remember("alarms", json!(["z"])).unwrap();
+        assert_eq!(store.remembered("alarms"), Some(json!(["z"])));
+    }
+
+    #[test]
+    fn a_model_never_replaces_what_is_remembered() {
+        let store = Store::in_memory("shop", pointer(A));
+
+        store.remember_model("filter", json!("partner's")).unwrap();
+        store.remember_model("filter", json!("later")).unwrap();
+
+        assert_eq!(store.remembered("filter"), Some(json!("partner's")));
+    }
+
+    #[test]
+    fn a_step_by_itself_notes_for_its_own_run_only() {
+        let folder = folder();
+        let store = Store::adopt(folder.path(), "shop", pointer(A)).unwrap();
+
+        store.set_note("purge", json!(1)).unwrap();
+
+        assert_eq!(store.note("purge"), Some(json!(1)));
+        assert_eq!(Store::open(folder.path(), "shop").unwrap().unwrap().note("purge"), None);
+    }
+
+    #[test]
+    fn ids_of_releases_sort_by_time() {
+        let second =
+            SystemTime::UNIX_EPOCH + std::time::Duration::from_micros(1_700_000_000_000_001);
+        let first =
+            SystemTime::UNIX_EPOCH + std::time::Duration::from_micros(1_700_000_000_000_000);
+
+        assert_eq!(release_id(first), "20231114T221320000000Z");
+        assert!(release_id(first) < release_id(second));
+    }
+}

@@ -1,0 +1,269 @@
+//! Where production traffic is, and moving it: [`TrafficSeen`] and the commands of the stack file.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use bluegreen_core::StackReference;
+use tokio::process::Command;
+
+use crate::{
+    Error, Result,
+    stack_file::{CommandMover, Traffic},
+};
+
+/// How long a command may take to tell where traffic is.
+const OBSERVE_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long a command may take to move traffic.
+const MOVE_LIMIT: Duration = Duration::from_secs(900);
+
+/// How much of what a failed command wrote is shown.
+const SHOWN: usize = 500;
+
+/// Where production traffic is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TrafficSeen {
+    /// The stack file does not say who could know.
+    Undeclared,
+    /// Nothing is served.
+    None,
+    /// All of it is on one stack.
+    On(StackReference),
+    /// It is on both, or its parts are on different stacks: which where.
+    Mixed(String),
+}
+
+impl TrafficSeen {
+    /// Returns whether what was seen agrees with `active` being the active stack.
+    pub fn agrees_with(&self, active: StackReference) -> bool {
+        match self {
+            Self::Undeclared | Self::None => true,
+            Self::On(stack) => *stack == active,
+            Self::Mixed(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for TrafficSeen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Undeclared => f.write_str("not declared"),
+            Self::None => f.write_str("none"),
+            Self::On(stack) => write!(f, "on {stack}"),
+            Self::Mixed(parts) => write!(f, "mixed ({parts})"),
+        }
+    }
+}
+
+/// The commands of a stack file's `[traffic.*]` tables, run in its folder.
+#[derive(Clone, Debug)]
+pub struct TrafficCommands {
+    traffic: Traffic,
+    folder: PathBuf,
+}
+
+impl TrafficCommands {
+    /// Takes the tables of a stack file that lies in `folder`.
+    pub fn new(traffic: Traffic, folder: &Path) -> Self {
+        Self { traffic, folder: folder.to_owned() }
+    }
+
+    /// Returns what the stack file says.
+    pub fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
+    /// Asks every mover where its traffic is. `stack` is handed to the commands as `BLUEGREEN_STACK`.
+    pub async fn observe(&self, stack: StackReference) -> Result<TrafficSeen> {
+        let movers = match &self.traffic {
+            Traffic::Undeclared => return Ok(TrafficSeen::Undeclared),
+            Traffic::None => return Ok(TrafficSeen::None),
+            Traffic::Movers(movers) => movers,
+        };
+        let looks = movers.iter().map(|it| self.observe_one(it, stack));
+        let seen = futures::future::try_join_all(looks).await?;
+        let first = seen.first().copied().flatten();
+        if let Some(stack) = first
+            && seen.iter().all(|it| *it == first)
+        {
+            return Ok(TrafficSeen::On(stack));
+        }
+        let parts = movers.iter().zip(&seen).map(|(mover, seen)| match seen {
+            Some(stack) => format!("{} on {stack}", mover.name),
+            None => format!("{} mixed", mover.name),
+        });
+        Ok(TrafficSeen::Mixed(parts.collect::<Vec<_>>().join(", ")))
+    }
+
+    /// Asks one mover where its traffic is; `None` is mixed.
+    pub(crate) async fn observe_one(
+        &self,
+        mover: &CommandMover,
+        stack: StackReference,
+    ) -> Result<Option<StackReference>> {
+        let printed = self.run(mover, &mover.observe_command, stack, OBSERVE_LIMIT).await?;
+        match printed.trim() {
+            "mixed" => Ok(None),
+            text => text.parse().map(Some).map_err(|_| {
+                let shown: String = text.chars().take(SHOWN).collect();
+                command_error(
+                    mover,
+                    &mover.observe_command,
+                    format!("printed `{shown}`: expected `a`, `b` or `mixed`"),
+                )
+            }),
+        }
+    }
+
+    /// Lets one mover move its traffic to `stack`.
+    pub(crate) async fn move_one(&self, mover: &CommandMover, stack: StackReference) -> Result<()> {
+        self.run(mover, &mover.move_command, stack, MOVE_LIMIT).await.map(|_| ())
+    }
+
+    async fn run(
+        &self,
+        mover: &CommandMover,
+        command: &[String],
+        stack: StackReference,
+        limit: Duration,
+    ) -> Result<String> {
+        let [program, arguments @ ..] = command else {
+            return Err(command_error(mover, command, "is empty".to_owned()));
+        };
+        // A path is meant from the stack file's folder, a bare name is looked for as a shell would.
+        let program = match program.contains('/') {
+            true => self.folder.join(program),
+            false => PathBuf::from(program),
+        };
+        let child = Command::new(program)
+            .args(arguments)
+            .current_dir(&self.folder)
+            .env("BLUEGREEN_STACK", stack.to_string())
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output();
+        let output = match tokio::time::timeout(limit, child).await {
+            Ok(Ok(output)) => output,
+            Ok(Err(source)) => {
+                return Err(Error::Command {
+                    command: command.join(" "),
+                    owner: format!("traffic.{}", mover.name),
+                    what: "could not be started".to_owned(),
+                    source: Some(source),
+                });
+            }
+            Err(_) => {
+                let what = format!("did not end within {} s", limit.as_secs());
+                return Err(command_error(mover, command, what));
+            }
+        };
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        let wrote = String::from_utf8_lossy(&output.stderr);
+        let wrote = wrote.trim();
+        let end: String = wrote.chars().skip(wrote.chars().count().saturating_sub(SHOWN)).collect();
+        let what = match end.is_empty() {
+            true => format!("ended with {}", output.status),
+            false => format!("ended with {}: {end}", output.status),
+        };
+        Err(command_error(mover, command, what))
+    }
+}
+
+fn command_error(mover: &CommandMover, command: &[String], what: String) -> Error {
+    Error::Command {
+        command: command.join(" "),
+        owner: format!("traffic.{}", mover.name),
+        what,
+        source: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bluegreen_core::StackReference::{A, B};
+
+    use super::*;
+
+    fn mover(name: &str, observe: &str) -> CommandMover {
+        let shell = |script: &str| vec!["sh".to_owned(), "-c".to_owned(), script.to_owned()];
+        CommandMover {
+            name: name.to_owned(),
+            move_command: shell("echo $BLUEGREEN_STACK > moved"),
+            observe_command: shell(observe),
+        }
+    }
+
+    fn commands(observe: &[&str], folder: &Path) -> TrafficCommands {
+        let movers = observe.iter().enumerate().map(|(i, it)| mover(&format!("web{i}"), it));
+        TrafficCommands::new(Traffic::Movers(movers.collect()), folder)
+    }
+
+    async fn observed(observe: &[&str]) -> Result<TrafficSeen> {
+        let folder = tempfile::tempdir().unwrap();
+        commands(observe, folder.path()).observe(B).await
+    }
+
+    #[tokio::test]
+    async fn all_movers_on_one_stack_is_that_stack() {
+        assert_eq!(observed(&["echo a", "echo blue"]).await.unwrap(), TrafficSeen::On(A));
+        assert_eq!(observed(&["echo $BLUEGREEN_STACK"]).await.unwrap(), TrafficSeen::On(B));
+    }
+
+    #[tokio::test]
+    async fn movers_that_disagree_are_mixed_and_named() {
+        let seen = observed(&["echo a", "echo mixed"]).await.unwrap();
+
+        assert_eq!(seen, TrafficSeen::Mixed("web0 on a, web1 mixed".to_owned()));
+        assert!(!seen.agrees_with(A) && !seen.agrees_with(B));
+    }
+
+    #[tokio::test]
+    async fn another_answer_is_an_error_that_quotes_it() {
+        let err = observed(&["echo production"]).await.unwrap_err().to_string();
+
+        assert!(err.contains("traffic.web0") && err.contains("`production`"), "{err}");
+    }
+
+    #[tokio::test]
+    async fn a_failing_command_is_an_error_with_what_it_wrote() {
+        let err = observed(&["echo no route >&2; exit 3"]).await.unwrap_err().to_string();
+
+        assert!(err.contains("no route") && err.contains('3'), "{err}");
+    }
+
+    #[tokio::test]
+    async fn a_command_that_is_not_there_is_an_error_with_the_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut lost = mover("web", "");
+        lost.observe_command = vec!["./not-there.sh".to_owned()];
+        let commands = TrafficCommands::new(Traffic::Movers(vec![lost]), folder.path());
+
+        let err = commands.observe(A).await.unwrap_err();
+
+        assert!(matches!(err, Error::Command { source: Some(_), .. }), "{err}");
+    }
+
+    #[tokio::test]
+    async fn moving_runs_in_the_stack_files_folder_with_the_stack() {
+        let folder = tempfile::tempdir().unwrap();
+        let commands = commands(&["echo a"], folder.path());
+
+        commands.move_one(&mover("web", ""), B).await.unwrap();
+
+        assert_eq!(std::fs::read_to_string(folder.path().join("moved")).unwrap().trim(), "b");
+    }
+
+    #[tokio::test]
+    async fn nothing_served_agrees_with_any_pointer() {
+        let folder = tempfile::tempdir().unwrap();
+        let none = TrafficCommands::new(Traffic::None, folder.path());
+
+        assert!(none.observe(A).await.unwrap().agrees_with(B));
+    }
+}
