@@ -24,15 +24,13 @@
 
 mod aws;
 mod config;
-mod event;
 mod toolkit;
 
 pub use aws::AwsAuroraToolkit;
 pub use config::AuroraConfig;
-pub use event::{PerformanceInsights, SnsNotification, SnsRecord, Tagging};
 #[cfg(any(test, feature = "test-util"))]
 pub use toolkit::MockAuroraToolkit;
 pub use toolkit::{
-    AuroraToolkit, Cluster, ClusterState, Deletion, FinalSnapshot, Member,
-    PerformanceInsightsOptions, ReaderScaling, Scaled,
+    AuroraToolkit, Cluster, ClusterState, Deletion, FinalSnapshot, Member, PerformanceInsights,
+    PerformanceInsightsOptions, ReaderScaling, Scaled, SnsNotification, SnsRecord, Tagging,
 };

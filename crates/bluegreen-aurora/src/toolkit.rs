@@ -5,7 +5,9 @@ use std::{fmt, time::SystemTime};
 use async_trait::async_trait;
 use bluegreen_core::{Change, Result, StackReference};
 
-use crate::{PerformanceInsights, SnsRecord, Tagging};
+pub(crate) mod event;
+
+pub use event::{PerformanceInsights, SnsNotification, SnsRecord, Tagging};
 
 /// The RDS and Application Auto Scaling calls that a deployment needs.
 #[cfg_attr(any(test, feature = "test-util"), mockall::automock)]

@@ -36,6 +36,8 @@ pub enum Look<T> {
     Ready(T),
     /// Not yet: what it waits for, as a fragment.
     Waiting(String),
+    /// Not yet, but in this time at the latest: it is looked at no later than then.
+    Due(String, Duration),
     /// Something was just done about it: the pace begins anew, since what follows may be quick.
     Acted(String),
 }
@@ -77,9 +79,15 @@ pub async fn until<T>(
             return Err(Error::Interrupted { what: what.to_owned() });
         }
         looks += 1;
+        let mut due = Duration::MAX;
         let waiting_for = match look().await {
             Ok(Look::Ready(found)) => return Ok(found),
             Ok(Look::Waiting(waiting_for)) => waiting_for,
+            Ok(Look::Due(waiting_for, left)) => {
+                // A time that has come is looked at again all the same, but not in a tight circle.
+                due = left.max(Duration::from_millis(1));
+                waiting_for
+            }
             Ok(Look::Acted(waiting_for)) => {
                 pause = pace.first_look;
                 waiting_for
@@ -102,7 +110,7 @@ pub async fn until<T>(
         }
         // The last look is made at the deadline itself, not up to one pause before it.
         #[expect(clippy::disallowed_methods, reason = "this is the one loop that waits")]
-        let sleep = tokio::time::sleep(pause.min(pace.deadline - elapsed));
+        let sleep = tokio::time::sleep(pause.min(due).min(pace.deadline - elapsed));
         tokio::select! {
             () = cancel.cancelled() => {}
             () = sleep => {}
@@ -184,6 +192,30 @@ mod tests {
         .unwrap();
 
         assert_eq!(at, [0.0, 1.0, 2.5, 4.75, 5.75, 7.25]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_due_is_looked_at_when_it_is() {
+        let began = Instant::now();
+
+        until(
+            "it",
+            PACE,
+            &CancellationToken::new(),
+            |_| {},
+            async || {
+                let left = Duration::from_secs(10).saturating_sub(began.elapsed());
+                Ok(if left.is_zero() {
+                    Look::Ready(())
+                } else {
+                    Look::Due("the hold".to_owned(), left)
+                })
+            },
+        )
+        .await
+        .unwrap();
+
+        assert_eq!(seconds(began), 10.0);
     }
 
     #[tokio::test(start_paused = true)]

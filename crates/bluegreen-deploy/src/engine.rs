@@ -207,7 +207,9 @@ impl Engine {
                 break;
             }
             store.phase_ended(phase, self.clock.now())?;
-            (self.watcher)(Event::PhaseEnded { phase });
+            if !plan.phase(phase).is_empty() {
+                (self.watcher)(Event::PhaseEnded { phase });
+            }
         }
         if outcome == Outcome::Done && until == Phase::Retire {
             store.close_release()?;
@@ -377,8 +379,10 @@ impl Engine {
         let mut done: Vec<bool> =
             steps.iter().map(|(step, _)| succeeded.contains_key(&step.id().key())).collect();
         let mut started = done.clone();
-        let left = done.iter().filter(|it| !**it).count();
-        (self.watcher)(Event::PhaseStarted { phase, steps: left });
+        if !steps.is_empty() {
+            let left = done.iter().filter(|it| !**it).count();
+            (self.watcher)(Event::PhaseStarted { phase, steps: left });
+        }
 
         // A failed step ends the waits of the others: what they have begun is seen again next time.
         let cancel = self.cancel.child_token();
@@ -490,6 +494,17 @@ impl Engine {
         )
         .await;
         let mut refusals = refusals?;
+        // Only an open release explains that pointer and traffic disagree.
+        if store.release().is_none() {
+            let active = store.pointer().active;
+            let seen = self.traffic.observe(active).await?;
+            if !seen.agrees_with(active) {
+                refusals.push(format!(
+                    "the pointer says that {active} is active, while traffic is {seen}: set the \
+                     pointer right with `bluegreen adopt`"
+                ));
+            }
+        }
         refusals.extend(
             steps
                 .iter()

@@ -61,6 +61,7 @@ impl Engine {
                 Ok(look) => Ok(match look {
                     Look::Ready(()) => Look::Ready(Ok(())),
                     Look::Waiting(what) => Look::Waiting(what),
+                    Look::Due(what, left) => Look::Due(what, left),
                     Look::Acted(what) => Look::Acted(what),
                 }),
                 Err(Error::Toolkit(err)) if err.is_transient() => Err(err),
@@ -114,6 +115,7 @@ impl Engine {
         let (from, to) = match seen {
             Inspection::Done => return Ok(Look::Ready(())),
             Inspection::Underway { what } => return Ok(Look::Waiting(what)),
+            Inspection::Settling { what, left } => return Ok(Look::Due(what, left)),
             Inspection::Unknown { after } => return Ok(Look::Waiting(format!("`{after}`"))),
             Inspection::Blocked { reason } => return Err(Error::refused(reason)),
             Inspection::Needed { from, to } => (from, to),
@@ -144,7 +146,7 @@ pub(crate) fn looked_report(step: &dyn Step, phase: Phase, seen: Result<Inspecti
         Ok(Inspection::Needed { from, to }) => {
             StepReport { from: Some(from), to: Some(to), ..report(StepState::Needed) }
         }
-        Ok(Inspection::Underway { what }) => {
+        Ok(Inspection::Underway { what } | Inspection::Settling { what, .. }) => {
             StepReport { waiting_for: Some(what), ..report(StepState::Underway) }
         }
         Ok(Inspection::Unknown { after }) => {

@@ -123,6 +123,13 @@ pub enum Inspection {
         /// What it waits for.
         what: String,
     },
+    /// It will be as it should be in a time that is known.
+    Settling {
+        /// What it waits for.
+        what: String,
+        /// How long that takes at most, from now.
+        left: Duration,
+    },
     /// It must not be done as things are.
     Blocked {
         /// Why, and what to do about it.

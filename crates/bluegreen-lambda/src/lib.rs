@@ -23,14 +23,13 @@
 mod aws;
 mod config;
 mod toolkit;
-mod types;
 
 pub use aws::AwsLambdaToolkit;
 pub use config::LambdaConfig;
 pub use toolkit::LambdaToolkit;
 #[cfg(any(test, feature = "test-util"))]
 pub use toolkit::MockLambdaToolkit;
-pub use types::{
+pub use toolkit::{
     Alias, Datapoint, EventSourceMapping, Function, Invocation, MappingState, Metric, NewMapping,
     Rule, StartingPosition,
 };

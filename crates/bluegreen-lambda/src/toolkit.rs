@@ -9,7 +9,9 @@ use std::{
 use async_trait::async_trait;
 use bluegreen_core::{Change, Result, Selection, StackReference, Switched};
 
-use crate::{Alias, Datapoint, EventSourceMapping, Function, Invocation, Metric, NewMapping, Rule};
+mod types;
+
+pub use types::*;
 
 /// The Lambda, EventBridge and CloudWatch calls that a deployment needs.
 ///

@@ -7,7 +7,7 @@ use super::{AwsAuroraToolkit, cluster::same_name};
 use crate::{
     PerformanceInsights, PerformanceInsightsOptions, SnsRecord, Tagging,
     config::is_reserved,
-    event::{EventKind, InstanceEvent},
+    toolkit::event::{EventKind, InstanceEvent},
 };
 
 const DESCRIBE: &str = "rds:DescribeDBInstances";

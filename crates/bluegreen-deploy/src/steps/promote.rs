@@ -126,7 +126,7 @@ impl Step for Hold {
         Ok(match over.duration_since(context.now()) {
             Ok(left) if !left.is_zero() => {
                 let over = humantime::format_rfc3339_seconds(over);
-                Inspection::Underway { what: format!("the end of the hold at {over}") }
+                Inspection::Settling { what: format!("the end of the hold at {over}"), left }
             }
             _ => Inspection::Done,
         })

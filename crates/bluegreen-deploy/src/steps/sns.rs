@@ -277,9 +277,9 @@ impl Step for Settle {
             return Ok(if left.is_zero() {
                 Inspection::Done
             } else {
-                let left = humantime::format_duration(Duration::from_secs(left.as_secs()));
-                let what = format!("the filter policy to settle: {left} left");
-                Inspection::Underway { what }
+                let shown = humantime::format_duration(Duration::from_secs(left.as_secs()));
+                let what = format!("the filter policy to settle: {shown} left");
+                Inspection::Settling { what, left }
             });
         }
         // Nothing will change what a step that is left out does not change.

@@ -168,12 +168,12 @@ impl Step for Purge {
             let from = counted(messages, "message");
             return Ok(Inspection::Needed { from, to: "0".to_owned() });
         }
-        let settled =
-            purged.values().all(|began| began.0 + self.sqs.settings.settle <= context.now());
-        Ok(if settled {
+        let last = purged.values().map(|began| began.0 + self.sqs.settings.settle).max();
+        let left = last.and_then(|it| it.duration_since(context.now()).ok()).unwrap_or_default();
+        Ok(if left.is_zero() {
             Inspection::Done
         } else {
-            Inspection::Underway { what: "the purge to settle".to_owned() }
+            Inspection::Settling { what: "the purge to settle".to_owned(), left }
         })
     }
 

@@ -209,8 +209,9 @@ async fn a_change_settles_from_when_it_was_made() {
     world.apply(&*enable).await.unwrap();
     tokio::time::advance(Duration::from_secs(60)).await;
     let what = "the filter policy to settle: 14m left".to_owned();
-    assert_eq!(world.inspect(&*settle).await.unwrap(), Inspection::Underway { what });
-    tokio::time::advance(Duration::from_secs(840)).await;
+    let left = Duration::from_secs(840);
+    assert_eq!(world.inspect(&*settle).await.unwrap(), Inspection::Settling { what, left });
+    tokio::time::advance(left).await;
     assert_eq!(world.inspect(&*settle).await.unwrap(), Inspection::Done);
 
     world.apply(&*settle).await.unwrap();
@@ -240,7 +241,7 @@ async fn a_change_without_an_answer_settles_too() {
     world.apply(&*step(&sns, "sns.disable", A, B)).await.unwrap_err();
 
     let settle = world.inspect(&*step(&sns, "sns.settle", A, B)).await.unwrap();
-    assert!(matches!(settle, Inspection::Underway { .. }), "{settle:?}");
+    assert!(matches!(settle, Inspection::Settling { .. }), "{settle:?}");
 }
 
 #[tokio::test(start_paused = true)]

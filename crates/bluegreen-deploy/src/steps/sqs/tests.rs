@@ -50,6 +50,11 @@ fn needed(from: &str) -> Inspection {
     Inspection::Needed { from: from.to_owned(), to: "0".to_owned() }
 }
 
+fn settling(seconds: u64) -> Inspection {
+    let what = "the purge to settle".to_owned();
+    Inspection::Settling { what, left: Duration::from_secs(seconds) }
+}
+
 fn underway(what: &str) -> Inspection {
     Inspection::Underway { what: what.to_owned() }
 }
@@ -79,9 +84,9 @@ async fn empty_queues_are_purged_too_and_the_purge_settles() {
 
     assert_eq!(world.inspect(&*step).await.unwrap(), needed("0 messages"));
     world.apply(&*step).await.unwrap();
-    assert_eq!(world.inspect(&*step).await.unwrap(), underway("the purge to settle"));
+    assert_eq!(world.inspect(&*step).await.unwrap(), settling(60));
     tokio::time::advance(Duration::from_secs(59)).await;
-    assert_eq!(world.inspect(&*step).await.unwrap(), underway("the purge to settle"));
+    assert_eq!(world.inspect(&*step).await.unwrap(), settling(1));
     tokio::time::advance(Duration::from_secs(1)).await;
     assert_eq!(world.inspect(&*step).await.unwrap(), Inspection::Done);
 
@@ -141,7 +146,7 @@ async fn somebody_elses_purge_is_waited_out_and_only_what_is_left_is_purged() {
     assert_eq!(world.inspect(&*step).await.unwrap(), needed("0 messages"));
     world.apply(&*step).await.unwrap();
 
-    assert_eq!(world.inspect(&*step).await.unwrap(), underway("the purge to settle"));
+    assert_eq!(world.inspect(&*step).await.unwrap(), settling(60));
     tokio::time::advance(Duration::from_secs(60)).await;
     assert_eq!(world.inspect(&*step).await.unwrap(), Inspection::Done);
     assert_eq!(step.lasts(), Duration::from_secs(120));
@@ -167,7 +172,7 @@ async fn a_queue_that_fails_hides_neither_itself_nor_the_other_ones_purge() {
 
     assert!(err.is_absent(), "{err}");
     world.apply(&*step).await.unwrap();
-    assert_eq!(world.inspect(&*step).await.unwrap(), underway("the purge to settle"));
+    assert_eq!(world.inspect(&*step).await.unwrap(), settling(60));
 }
 
 #[tokio::test(start_paused = true)]
