@@ -1,0 +1,142 @@
+//! The command line: what can be typed.
+
+use std::path::PathBuf;
+
+use bluegreen_core::StackReference;
+use bluegreen_deploy::Phase;
+use clap::{ArgAction, Parser, Subcommand};
+
+/// Move a whole AWS stack from a to b, and see what happens.
+///
+/// AWS credentials, profiles and endpoints are taken from where every AWS tool takes them.
+#[derive(Debug, Parser)]
+#[command(name = "bluegreen", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// The stack file.
+    #[arg(long, short, global = true, default_value = "bluegreen.toml", value_name = "PATH")]
+    pub(crate) file: PathBuf,
+
+    /// Print one JSON document on stdout, and nothing else there.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Answer every question with yes.
+    #[arg(long, short, global = true)]
+    pub(crate) yes: bool,
+
+    /// Say more on stderr: -v what the engine does, -vv every look, -vvv the SDK too.
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Say which stack is active: makes the store, or sets its pointer right.
+    Adopt {
+        /// The stack that serves production.
+        #[arg(long, value_name = "a|b")]
+        active: StackReference,
+        /// Why, for those who read the store later.
+        #[arg(long)]
+        reason: Option<String>,
+    },
+
+    /// Look, and show every step with what it would change; writes nothing.
+    Plan {
+        /// Only these phases: prepare, test, promote, hold, retire.
+        phases: Vec<Phase>,
+        /// The stack that is to become active; the standby, or the open release's, when left out.
+        #[arg(long, value_name = "a|b")]
+        to: Option<StackReference>,
+    },
+
+    /// Move production to a stack: all phases, or the open release's that are left.
+    Deploy {
+        /// The stack that is to become active.
+        #[arg(long, value_name = "a|b")]
+        to: Option<StackReference>,
+        /// End after this phase; the release stays open.
+        #[arg(long, value_name = "PHASE", conflicts_with = "no_wait")]
+        until: Option<Phase>,
+        /// End when the hold begins; the release stays open.
+        #[arg(long)]
+        no_wait: bool,
+    },
+
+    /// Open a release, and start, feed and switch on the standby.
+    Prepare {
+        /// The stack that is to become active.
+        #[arg(long, value_name = "a|b")]
+        to: Option<StackReference>,
+    },
+
+    /// Move production in the open release.
+    Promote,
+
+    /// Wait until the open release's hold is over, and switch the old stack off.
+    Retire,
+
+    /// Show which stack is active, where traffic is, the open release, and every resource.
+    Status,
+
+    /// Run one step by itself, under the same guards.
+    Step {
+        /// Its name, such as sqs.purge.
+        name: String,
+        /// The stack to act on.
+        #[arg(long, value_name = "a|b")]
+        stack: StackReference,
+        /// Only on this resource, by its name without the service.
+        #[arg(long, value_name = "NAME")]
+        resource: Option<String>,
+    },
+
+    /// Write a commented stack file to begin with.
+    Init,
+}
+
+impl Command {
+    /// Returns the word that was typed.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Adopt { .. } => "adopt",
+            Self::Plan { .. } => "plan",
+            Self::Deploy { .. } => "deploy",
+            Self::Prepare { .. } => "prepare",
+            Self::Promote => "promote",
+            Self::Retire => "retire",
+            Self::Status => "status",
+            Self::Step { .. } => "step",
+            Self::Init => "init",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn colours_are_taken_for_stacks() {
+        let cli = Cli::try_parse_from(["bluegreen", "deploy", "--to", "green"]).unwrap();
+
+        assert!(matches!(cli.command, Command::Deploy { to: Some(StackReference::B), .. }));
+    }
+
+    #[test]
+    fn a_phase_that_does_not_exist_is_refused_with_those_that_do() {
+        let err = Cli::try_parse_from(["bluegreen", "plan", "prepair"]).unwrap_err();
+
+        assert!(err.to_string().contains("expected prepare, test, promote, hold or retire"));
+    }
+}

@@ -1,0 +1,272 @@
+//! What is printed at the end: results on stdout, failures on stderr, one JSON document with `--json`.
+
+use std::{fmt::Write, path::Path, time::Duration};
+
+use bluegreen_core::StackReference;
+use bluegreen_deploy::{
+    Error, Outcome, Report, Status, StepReport, StepState, chain,
+    stack_file::{StackFile, StackFileError},
+};
+use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::cli::Cli;
+
+/// The version of the JSON documents.
+const SCHEMA: u32 = 1;
+
+/// Why a command has no result.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The command line cannot be used.
+    Usage(String),
+    /// The stack file cannot be used.
+    StackFile(Box<StackFileError>),
+    /// The engine could not do it.
+    Engine(Error),
+}
+
+impl From<StackFileError> for Failure {
+    fn from(err: StackFileError) -> Self {
+        Self::StackFile(Box::new(err))
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(err: Error) -> Self {
+        Self::Engine(err)
+    }
+}
+
+/// Prints why a command has no result.
+pub(crate) fn failure(cli: &Cli, failure: &Failure) {
+    match failure {
+        Failure::Usage(text) => eprintln!("error: {text}"),
+        Failure::StackFile(err) => eprint!("{}", rendered(err)),
+        Failure::Engine(Error::Refused { reasons }) => {
+            eprintln!("refused:");
+            for reason in reasons {
+                eprintln!("  {reason}");
+            }
+        }
+        Failure::Engine(err) => eprintln!("error: {}", chain(err)),
+    }
+    if cli.json {
+        let (outcome, error) = match failure {
+            Failure::Usage(text) => ("usage", json!(text)),
+            Failure::StackFile(err) => ("invalid-stack-file", problems(err)),
+            Failure::Engine(err @ Error::Refused { .. }) => ("refused", json!(chain(err))),
+            Failure::Engine(err @ Error::Locked { .. }) => ("locked", json!(chain(err))),
+            Failure::Engine(err) => ("failed", json!(chain(err))),
+        };
+        document(cli.command.name(), json!({ "outcome": outcome, "error": error }));
+    }
+}
+
+/// Prints what came of a plan or a run.
+pub(crate) fn report(cli: &Cli, report: &Report) {
+    let planned = matches!(cli.command, crate::cli::Command::Plan { .. });
+    if cli.json {
+        document(cli.command.name(), report);
+    } else {
+        print!("{}", report_text(report, planned));
+    }
+    for warning in report.warnings.iter().filter(|_| planned && !cli.json) {
+        eprintln!("warning: {warning}");
+    }
+    if !report.refusals.is_empty() {
+        eprintln!("refused:");
+        for refusal in &report.refusals {
+            eprintln!("  {refusal}");
+        }
+    }
+    for step in report.steps.iter().filter(|it| it.state == StepState::Failed) {
+        eprintln!("error: {}: {}", step.step, step.error.as_deref().unwrap_or("failed"));
+    }
+}
+
+/// Prints how everything is.
+pub(crate) fn status(file: &StackFile, account: &str, status: &Status) {
+    print!("{}", status_text(file, account, status));
+}
+
+/// Prints how everything is, as JSON.
+pub(crate) fn status_json(file: &StackFile, account: &str, status: &Status) {
+    let outcome = json!({ "outcome": "done", "name": file.name, "account": account });
+    document("status", merged(outcome, status));
+}
+
+/// Prints that a stack was taken for the active one.
+pub(crate) fn adopted(cli: &Cli, active: StackReference, store: &Path) {
+    if cli.json {
+        document("adopt", json!({ "outcome": "done", "active": active }));
+    } else {
+        println!("stack {active} is the active one; the store is `{}`", store.display());
+    }
+}
+
+/// Says a duration as people do: `850ms`, `12s`, `3m 5s`, `1h 2m`.
+pub(crate) fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, 0) => format!("{}ms", duration.as_millis()),
+        (0, 0, s) => format!("{s}s"),
+        (0, m, s) => format!("{m}m {s}s"),
+        (h, m, _) => format!("{h}h {m}m"),
+    }
+}
+
+fn document(command: &str, body: impl Serialize) {
+    let head = json!({ "schema": SCHEMA, "command": command });
+    println!("{:#}", merged(head, body));
+}
+
+fn merged(head: Value, body: impl Serialize) -> Value {
+    let mut all = head;
+    if let (Value::Object(all), Ok(Value::Object(body))) = (&mut all, serde_json::to_value(body)) {
+        all.extend(body);
+    }
+    all
+}
+
+fn problems(err: &StackFileError) -> Value {
+    let problems = err.problems.iter().map(|it| {
+        let (line, column) = (it.line(&err.text), it.column(&err.text));
+        json!({ "line": line, "column": column, "message": it.message, "help": it.help })
+    });
+    problems.collect()
+}
+
+/// Shows every problem of a stack file with its place underlined.
+fn rendered(err: &StackFileError) -> String {
+    let handler =
+        GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor()).with_width(100);
+    let mut text = String::new();
+    for problem in &err.problems {
+        let (line, column) = (problem.line(&err.text), problem.column(&err.text));
+        let label = LabeledSpan::underline(problem.span.clone());
+        let mut diagnostic = MietteDiagnostic::new(format!(
+            "{}:{line}:{column}: {}",
+            err.path.display(),
+            problem.message
+        ))
+        .with_label(label);
+        diagnostic.help = problem.help.clone();
+        let source = NamedSource::new(err.path.display().to_string(), err.text.clone());
+        let report = miette::Report::new(diagnostic).with_source_code(source);
+        // Writing to a text does not fail.
+        let _ = handler.render_report(&mut text, report.as_ref());
+    }
+    let _ = writeln!(text, "{} problems in {}", err.problems.len(), err.path.display());
+    text
+}
+
+fn report_text(report: &Report, planned: bool) -> String {
+    let mut text = String::new();
+    let mut phase = None;
+    for step in &report.steps {
+        if step.phase != phase {
+            phase = step.phase;
+            if let Some(phase) = phase {
+                let _ = writeln!(text, "{phase}");
+            }
+        }
+        let _ = writeln!(text, "  {}", step_text(step));
+    }
+    let ending = match report.outcome {
+        Outcome::Planned => format!("a plan to move production to stack {}", report.to),
+        Outcome::Done if report.release.is_some() && report.active == report.to => {
+            format!("done: stack {} is active", report.active)
+        }
+        Outcome::Done => format!("done: stack {} is active", report.active),
+        Outcome::AlreadyThere => format!("stack {} is active already: nothing to do", report.to),
+        Outcome::Failed => "failed: nothing was changed".to_owned(),
+        Outcome::Refused => "refused".to_owned(),
+        Outcome::Paused => format!(
+            "paused: stack {} is active; the same command goes on with the release",
+            report.active
+        ),
+        Outcome::RetireIncomplete => format!(
+            "stack {} is active, but the old one is not switched off yet: the same command goes on",
+            report.active
+        ),
+        Outcome::Interrupted => format!(
+            "interrupted: stack {} is active; the same command goes on with the release",
+            report.active
+        ),
+    };
+    let _ = writeln!(text, "{ending}");
+    let destroyed: Vec<String> =
+        report.steps.iter().filter(|it| it.destroys).map(|it| it.step.to_string()).collect();
+    if planned && !destroyed.is_empty() {
+        let _ = writeln!(text, "cannot be taken back: {}", destroyed.join(", "));
+    }
+    text
+}
+
+fn step_text(step: &StepReport) -> String {
+    let what = match (step.state, &step.from, &step.to) {
+        (StepState::Needed, Some(from), Some(to)) => format!("{from} -> {to}"),
+        (StepState::Changed, Some(from), Some(to)) => format!("{from} -> {to}"),
+        (StepState::Done, ..) => "already so".to_owned(),
+        (StepState::Underway, ..) => {
+            format!("waits for {}", step.waiting_for.as_deref().unwrap_or("AWS"))
+        }
+        (StepState::Unknown, ..) => {
+            format!("known after {}", step.waiting_for.as_deref().unwrap_or("other steps"))
+        }
+        (StepState::Refused, ..) => "refused".to_owned(),
+        (StepState::Interrupted, ..) => "stopped".to_owned(),
+        (StepState::Pending, ..) => "not begun".to_owned(),
+        _ => "failed".to_owned(),
+    };
+    let took = step.took.map(duration).unwrap_or_default();
+    format!("{:<44} {took:>8}  {what}", step.step.to_string()).trim_end().to_owned()
+}
+
+fn status_text(file: &StackFile, account: &str, status: &Status) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "{} in {} (account {account})", file.name, file.region);
+    let _ = match &status.pointer {
+        Some(pointer) => writeln!(
+            text,
+            "active: {} since {} ({})",
+            pointer.active,
+            humantime::format_rfc3339_seconds(pointer.since),
+            pointer.reason
+        ),
+        None => writeln!(text, "active: not known; say it with `bluegreen adopt`"),
+    };
+    let disagree = if status.agrees || status.pointer.is_none() { "" } else { "  <- disagrees" };
+    let _ = writeln!(text, "traffic: {}{disagree}", status.traffic);
+    let _ = match &status.release {
+        Some(release) => {
+            let ended: Vec<String> = release.phases.keys().map(ToString::to_string).collect();
+            writeln!(
+                text,
+                "release: {} to {} is open since {}; {} steps have succeeded; ended: {}",
+                release.id,
+                release.target,
+                humantime::format_rfc3339_seconds(release.opened),
+                release.succeeded.len(),
+                if ended.is_empty() { "no phase".to_owned() } else { ended.join(", ") }
+            )
+        }
+        None => writeln!(text, "release: none is open"),
+    };
+    for resource in &status.resources {
+        let state = resource
+            .state
+            .clone()
+            .or_else(|| resource.error.as_ref().map(|it| format!("not known: {it}")));
+        let _ = writeln!(
+            text,
+            "  {:<24} {}  {}",
+            resource.resource,
+            resource.stack,
+            state.unwrap_or_default()
+        );
+    }
+    text
+}
