@@ -1,0 +1,39 @@
+//! What continuous integration runs: the quick checks first, then all that `test` does.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::{
+    cargo::{self, cargo},
+    stages::Stages,
+    test, tidy, tree,
+};
+
+/// Runs all stages, and sums them up.
+///
+/// # Errors
+///
+/// When a stage failed.
+pub(crate) fn run(root: &Path) -> Result<()> {
+    let mut stages = Stages::default();
+    stages.make("tidy", || tidy::check(root));
+    stages.make("tree", || tree::check(root));
+    let builds = test::add(&mut stages, root);
+    if builds {
+        stages.make("documentation", || {
+            let mut doc = cargo(root, ["doc", "--workspace", "--no-deps", "--quiet"]);
+            cargo::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
+        });
+    } else {
+        stages.skip("documentation", test::DOES_NOT_BUILD);
+    }
+    // Advisories are left to `cargo deny check`: a new one must not stop an unrelated change.
+    if cargo::succeeds(&mut cargo(root, ["deny", "--version"])) {
+        let deny = ["deny", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"];
+        stages.make("licences", || cargo::run(&mut cargo(root, deny)));
+    } else {
+        stages.skip("licences", "cargo-deny is not installed");
+    }
+    stages.finish()
+}

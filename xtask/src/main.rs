@@ -1,0 +1,74 @@
+//! The project's chores: `cargo xtask <chore>`.
+//!
+//! A chore only starts programs and reads what they print, so that this one is built in seconds.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool prints")]
+
+mod cargo;
+mod ci;
+mod demo;
+mod emulators;
+mod python;
+mod shop;
+mod stages;
+mod test;
+mod tidy;
+mod tree;
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// The chores of this project.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Checks everything that a contributor needs: format, lints, all tests, the emulators' included.
+    Test,
+    /// Does what `test` does, and checks the tree, the files, the documentation and the licences.
+    Ci,
+    /// Moves a whole shop from stack a to stack b and back, in emulators of AWS.
+    Demo {
+        /// Leaves the emulators running, and prints the environment that points at them.
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Checks what the toolkits pull in: no other service's SDK, no mocks, no TLS.
+    Tree,
+    /// Checks what no lint checks: how files begin, what they are called, what they leave undone.
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().chore, &root()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(err) => {
+            eprintln!("error: {err:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(chore: Chore, root: &Path) -> Result<()> {
+    match chore {
+        Chore::Test => test::run(root),
+        Chore::Ci => ci::run(root),
+        Chore::Demo { keep } => demo::run(root, keep),
+        Chore::Tree => tree::check(root),
+        Chore::Tidy => tidy::check(root),
+    }
+}
+
+/// Returns the folder of the workspace.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is in the workspace").to_owned()
+}

@@ -1,0 +1,175 @@
+//! Installs the emulators, which are written in Python, under `target/`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::cargo;
+
+/// All packages, each with its version, as `pip freeze` writes them.
+const REQUIREMENTS: &str = include_str!("../requirements.txt");
+/// The packages asked for, when a Python cannot install all of those versions.
+const DIRECT: [&str; 3] = ["moto[server]==5.2.5", "ministack==1.5.33", "cbor2"];
+
+/// Runs a module that ends when its standard input does, so that it outlives nobody who holds the other end.
+const LEASHED: &str = "\
+import os, runpy, sys, threading
+threading.Thread(target=lambda: (os.read(0, 1), os._exit(0)), daemon=True).start()
+sys.argv = sys.argv[1:]
+runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)
+";
+
+/// A Python that has the emulators.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Python {
+    program: PathBuf,
+    packages: Option<PathBuf>,
+}
+
+impl Python {
+    /// Returns the command that runs the module `name`; a leashed one ends with this process.
+    pub(crate) fn module(&self, name: &str, leashed: bool) -> Command {
+        let mut command = self.command();
+        if leashed {
+            command.args(["-c", LEASHED, name]).stdin(Stdio::piped());
+        } else {
+            command.args(["-m", name]).stdin(Stdio::null());
+        }
+        command
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        if let Some(packages) = &self.packages {
+            command.env("PYTHONPATH", packages);
+        }
+        command
+    }
+
+    fn has_the_emulators(&self) -> bool {
+        let mut import = self.command();
+        import.args(["-c", "import cbor2, ministack, moto"]);
+        cargo::succeeds(&mut import)
+    }
+}
+
+/// Installs the emulators into `folder`, unless they are there.
+///
+/// They go into a virtual environment, or where Python cannot make one into a folder of packages.
+///
+/// # Errors
+///
+/// When there is no Python 3, or neither of the two ways works.
+pub(crate) fn install(folder: &Path) -> Result<Python> {
+    let environment = folder.join("venv");
+    let packages = folder.join("packages");
+    let installed = folder.join("installed.txt");
+    let isolated = Python { program: environment.join("bin/python"), packages: None };
+    let beside = Python { program: "python3".into(), packages: Some(packages.clone()) };
+
+    if fs::read_to_string(&installed).is_ok_and(|it| it == REQUIREMENTS) {
+        for python in [&isolated, &beside] {
+            if python.has_the_emulators() {
+                return Ok(Python {
+                    program: python.program.clone(),
+                    packages: python.packages.clone(),
+                });
+            }
+        }
+    }
+
+    println!("installing the emulators under {}", folder.display());
+    for old in [&environment, &packages] {
+        if old.exists() {
+            fs::remove_dir_all(old).with_context(|| format!("removing {}", old.display()))?;
+        }
+    }
+    fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+
+    let mut make = Command::new("python3");
+    make.args(["-m", "venv"]).arg(&environment);
+    let python = if cargo::succeeds(&mut make) {
+        pip_install(&isolated.program, None)?;
+        isolated
+    } else if cargo::succeeds(Command::new("python3").args(["-m", "pip", "--version"])) {
+        pip_install(&beside.program, Some(&packages))?;
+        beside
+    } else if cargo::succeeds(Command::new("python3").arg("--version")) {
+        bail!(
+            "this Python has neither venv nor pip; on Debian and Ubuntu: apt-get install python3-venv"
+        );
+    } else {
+        bail!("`python3` is needed for the emulators, and is not there");
+    };
+    fs::write(&installed, REQUIREMENTS).context("noting what is installed")?;
+    Ok(python)
+}
+
+fn pip_install(python: &Path, target: Option<&Path>) -> Result<()> {
+    let pip = || {
+        let mut pip = Command::new(python);
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+        if let Some(target) = target {
+            pip.arg("--target").arg(target);
+        }
+        pip
+    };
+    let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("requirements.txt");
+    let pinned = cargo::run(pip().arg("--requirement").arg(requirements));
+    let Err(err) = pinned else { return Ok(()) };
+
+    eprintln!("warning: not all versions of requirements.txt can be installed here: {err:#}");
+    cargo::run(pip().args(DIRECT)).context("installing the emulators")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_requirement_has_one_version() {
+        let lines = REQUIREMENTS.lines().filter(|it| !it.starts_with('#'));
+
+        let loose: Vec<_> = lines.filter(|it| it.split("==").count() != 2).collect();
+
+        assert_eq!(loose, Vec::<&str>::new());
+    }
+
+    #[test]
+    fn the_packages_asked_for_are_among_all_packages() {
+        let missing: Vec<_> = DIRECT
+            .into_iter()
+            .filter(|direct| !REQUIREMENTS.lines().any(|it| it.starts_with(direct)))
+            .collect();
+
+        assert_eq!(missing, Vec::<&str>::new());
+    }
+
+    #[test]
+    fn packages_beside_a_python_are_found_through_its_path() {
+        let python = Python { program: "python3".into(), packages: Some("/t/packages".into()) };
+
+        let command = python.module("moto.server", false);
+
+        let path = command.get_envs().find(|it| it.0 == "PYTHONPATH").unwrap();
+        assert_eq!(path.1.unwrap(), "/t/packages");
+        assert!(command.get_args().eq(["-m", "moto.server"]));
+    }
+
+    #[test]
+    fn a_leashed_module_ends_when_its_input_does() {
+        let python = Python { program: "python3".into(), packages: None };
+        let mut command = python.module("http.server", true);
+        command.args(["--bind", "127.0.0.1", "0"]).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        assert!(child.try_wait().unwrap().is_none());
+
+        drop(child.stdin.take());
+
+        assert!(child.wait().unwrap().success());
+    }
+}
