@@ -89,9 +89,17 @@ async fn mappings(clients: &Clients, pair: &str, stack: Stack) -> Result<String>
 async fn rules(clients: &Clients) -> Result<Vec<Rule>> {
     let mut rules = Vec::new();
     for bus in ["default", shop::BUS] {
-        let list = clients.rules.list_rules().event_bus_name(bus).limit(100).send().await;
-        let list = list.with_context(|| format!("looking at the rules of the bus `{bus}`"))?;
-        rules.extend(list.rules.unwrap_or_default());
+        let mut next = None;
+        loop {
+            let list = clients.rules.list_rules().event_bus_name(bus).set_next_token(next);
+            let list = list.send().await;
+            let list = list.with_context(|| format!("looking at the rules of the bus `{bus}`"))?;
+            rules.extend(list.rules.unwrap_or_default());
+            next = list.next_token;
+            if next.is_none() {
+                break;
+            }
+        }
     }
     Ok(rules)
 }
