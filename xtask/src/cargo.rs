@@ -128,7 +128,7 @@ impl Programs {
         self.find(name, false)
     }
 
-    /// Returns where the integration tests `name` are.
+    /// Returns where the integration tests or the benchmark `name` are.
     ///
     /// # Errors
     ///
@@ -149,9 +149,9 @@ fn program(message: &str) -> Option<Program> {
     let message: Value = serde_json::from_str(message).ok()?;
     let kinds = message["target"]["kind"].as_array()?;
     let is = |kind: &str| kinds.iter().any(|it| it == kind);
-    let test = message["profile"]["test"].as_bool()?;
+    let test = message["profile"]["test"].as_bool()? || is("bench");
     // The unit tests of a program have its name and kind too.
-    let wanted = if test { is("test") } else { is("bin") };
+    let wanted = if test { is("test") || is("bench") } else { is("bin") };
     wanted.then_some(Program {
         name: message["target"]["name"].as_str()?.to_owned(),
         test,

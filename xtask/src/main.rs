@@ -3,6 +3,7 @@
 //! A chore only starts programs and reads what they print, so that this one is built in seconds.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool prints")]
 
+mod bench;
 mod cargo;
 mod ci;
 mod demo;
@@ -42,6 +43,8 @@ enum Chore {
         #[arg(long)]
         keep: bool,
     },
+    /// Measures how well the steps of the shop overlap, in emulators that answer after 50 ms.
+    Bench,
     /// Checks what the toolkits pull in: no other service's SDK, no mocks, no TLS.
     Tree,
     /// Checks what no lint checks: how files begin, what they are called, what they leave undone.
@@ -63,6 +66,7 @@ fn run(chore: Chore, root: &Path) -> Result<()> {
         Chore::Test => test::run(root),
         Chore::Ci => ci::run(root),
         Chore::Demo { keep } => demo::run(root, keep),
+        Chore::Bench => bench::run(root),
         Chore::Tree => tree::check(root),
         Chore::Tidy => tidy::check(root),
     }

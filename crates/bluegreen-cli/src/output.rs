@@ -158,7 +158,8 @@ fn rendered(err: &StackFileError) -> String {
         // Writing to a text does not fail.
         let _ = handler.render_report(&mut text, report.as_ref());
     }
-    let _ = writeln!(text, "{} problems in {}", err.problems.len(), err.path.display());
+    let problems = if err.problems.len() == 1 { "problem" } else { "problems" };
+    let _ = writeln!(text, "{} {problems} in {}", err.problems.len(), err.path.display());
     text
 }
 
@@ -198,7 +199,7 @@ fn report_text(report: &Report, planned: bool) -> String {
     };
     let _ = writeln!(text, "{ending}");
     let destroyed: Vec<String> =
-        report.steps.iter().filter(|it| it.destroys).map(|it| it.step.to_string()).collect();
+        report.steps.iter().filter(|it| it.irreversible).map(|it| it.step.to_string()).collect();
     if planned && !destroyed.is_empty() {
         let _ = writeln!(text, "cannot be taken back: {}", destroyed.join(", "));
     }

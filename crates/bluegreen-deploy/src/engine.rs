@@ -149,7 +149,11 @@ impl Engine {
             )));
         }
         if open.is_none() && from == Phase::Prepare && store.pointer().active == to {
-            return Ok(self.report(store, plan, Outcome::AlreadyThere));
+            let report = self.report(store, plan, Outcome::AlreadyThere);
+            return match self.disagreement(store, to).await? {
+                Some(reason) => Err(Error::refused(reason)),
+                None => Ok(report),
+            };
         }
         let ended = |phase| open.as_ref().is_some_and(|it| it.phases.contains_key(&phase));
         let missing = Phase::ALL.into_iter().find(|it| {
@@ -283,8 +287,8 @@ impl Engine {
         if steps.iter().any(|it| matches!(it.effect(), Effect::Destroys(_))) {
             let idle = Idle { resources: self.resources.clone(), stack };
             let context = self.context(store, &warnings, round);
-            if let Inspection::Blocked { reason } = idle.inspect(&context).await? {
-                return Err(Error::refused(reason));
+            if let Inspection::Blocked { reasons } = idle.inspect(&context).await? {
+                return Err(Error::Refused { reasons });
             }
         }
         self.remember_models(store, steps.iter(), round).await?;
@@ -440,6 +444,23 @@ impl Engine {
         store.set_note(NOTE, true.into())
     }
 
+    /// Returns why no release can begin: traffic is elsewhere than the pointer says, and no open
+    /// release explains it.
+    async fn disagreement(&self, store: &Store, to: StackReference) -> Result<Option<String>> {
+        let active = store.pointer().active;
+        if store.release().is_some() {
+            return Ok(None);
+        }
+        let seen = self.traffic.observe(to).await?;
+        Ok((!seen.agrees_with(active)).then(|| {
+            format!(
+                "the pointer says that {active} is active, but traffic is {seen}: set the pointer right \
+                 with `bluegreen adopt --active {} --reason ..`, or move the traffic back",
+                active.partner()
+            )
+        }))
+    }
+
     /// Refuses a step that would harm the active stack, by looking at pointer and traffic anew.
     pub(crate) async fn guard(&self, store: &Store, step: &dyn Step) -> Result<()> {
         let effect = step.effect();
@@ -479,10 +500,15 @@ impl Engine {
             async move {
                 let _slot = self.slots.acquire().await;
                 let seen = planned.step.inspect(context).await;
-                crate::run::looked_report(planned.step.as_ref(), planned.phase, seen)
+                let reasons = match &seen {
+                    Ok(Inspection::Blocked { reasons }) => reasons.clone(),
+                    Err(Error::Refused { reasons }) => reasons.clone(),
+                    _ => Vec::new(),
+                };
+                (crate::run::looked_report(planned.step.as_ref(), planned.phase, seen), reasons)
             }
         });
-        let (steps, refusals) = future::join(
+        let (looked, refusals) = future::join(
             future::join_all(looks),
             // What a resumed release has switched already is no longer as a plan expects it.
             async {
@@ -493,24 +519,10 @@ impl Engine {
             },
         )
         .await;
+        let (steps, reasons): (Vec<_>, Vec<_>) = looked.into_iter().unzip();
         let mut refusals = refusals?;
-        // Only an open release explains that pointer and traffic disagree.
-        if store.release().is_none() {
-            let active = store.pointer().active;
-            let seen = self.traffic.observe(active).await?;
-            if !seen.agrees_with(active) {
-                refusals.push(format!(
-                    "the pointer says that {active} is active, while traffic is {seen}: set the \
-                     pointer right with `bluegreen adopt`"
-                ));
-            }
-        }
-        refusals.extend(
-            steps
-                .iter()
-                .filter(|it| it.state == StepState::Refused)
-                .filter_map(|it| it.error.clone()),
-        );
+        refusals.extend(reasons.into_iter().flatten());
+        refusals.extend(self.disagreement(store, plan.to).await?);
         let warnings = warnings.into_inner().unwrap_or_else(|err| err.into_inner());
         Ok(Looked { round, steps, refusals, warnings: warnings.into_iter().collect() })
     }

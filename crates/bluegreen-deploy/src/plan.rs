@@ -10,7 +10,7 @@ use petgraph::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Resource, Result, Step};
+use crate::{Error, Resource, Result, Step, StepId};
 
 /// A group of steps with an order. A phase begins when the one before has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -266,6 +266,14 @@ impl Plan {
         order
     }
 
+    /// Returns the steps of its phase that `step` waits for.
+    pub fn waits_for(&self, step: &StepId) -> Vec<StepId> {
+        let id = |node: NodeIndex| self.graph[node].step.id();
+        let nodes = self.graph.node_indices().filter(|&it| id(it) == *step);
+        let earlier = nodes.flat_map(|it| self.graph.neighbors_directed(it, Direction::Incoming));
+        earlier.map(id).collect()
+    }
+
     /// Returns the steps of `phase` with the places, in the answer, of those that each waits for.
     pub(crate) fn phase(&self, phase: Phase) -> Vec<(Arc<dyn Step>, Vec<usize>)> {
         let nodes: Vec<NodeIndex> =
@@ -292,7 +300,7 @@ mod tests {
     use bluegreen_core::StackReference::{A, B};
 
     use super::*;
-    use crate::{Context, Declaration, Effect, Inspection, Permission, StepId};
+    use crate::{Context, Declaration, Effect, Inspection, Permission};
 
     #[derive(Debug)]
     struct Named(StepId);
@@ -469,6 +477,16 @@ mod tests {
 
         assert!(plan.steps().iter().all(|it| it.step.id().name != "aurora.scale-out"));
         assert!(plan.steps().iter().any(|it| it.step.id().name == "aurora.start"));
+    }
+
+    #[test]
+    fn a_step_tells_which_steps_of_its_phase_it_waits_for() {
+        let plan = plan(vec![pair("sqs", "ingest", &[("sqs.purge", B), ("sqs.purge", A)])]);
+
+        let waits = |stack| plan.waits_for(&StepId::new("sqs.purge", "ingest", stack));
+
+        assert_eq!(waits(B), [StepId::new("standby.idle", "", B)]);
+        assert_eq!(waits(A), []);
     }
 
     #[test]

@@ -137,6 +137,8 @@ pub struct StepReport {
     pub undo: Option<&'static str>,
     /// Whether it destroys something.
     pub destroys: bool,
+    /// Whether nothing takes it back.
+    pub irreversible: bool,
     /// The permissions that it uses.
     pub permissions: Vec<Permission>,
 }

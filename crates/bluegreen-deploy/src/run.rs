@@ -117,19 +117,18 @@ impl Engine {
             Inspection::Underway { what } => return Ok(Look::Waiting(what)),
             Inspection::Settling { what, left } => return Ok(Look::Due(what, left)),
             Inspection::Unknown { after } => return Ok(Look::Waiting(format!("`{after}`"))),
-            Inspection::Blocked { reason } => return Err(Error::refused(reason)),
+            Inspection::Blocked { reasons } => return Err(Error::Refused { reasons }),
             Inspection::Needed { from, to } => (from, to),
         };
         self.guard(store, step).await?;
         (self.watcher)(Event::StepActs { step: step.id(), from: from.clone(), to: to.clone() });
-        let waiting_for = to.clone();
         match change {
             // What came first is how it was; what comes last is how it is to be.
             Some((_, last)) => *last = to,
             None => *change = Some((from, to)),
         }
         step.apply(&context).await?;
-        Ok(Look::Acted(waiting_for))
+        Ok(Look::Acted("the change to settle".to_owned()))
     }
 
     fn deadline(&self, subject: &str) -> Duration {
@@ -152,8 +151,8 @@ pub(crate) fn looked_report(step: &dyn Step, phase: Phase, seen: Result<Inspecti
         Ok(Inspection::Unknown { after }) => {
             StepReport { waiting_for: Some(after), ..report(StepState::Unknown) }
         }
-        Ok(Inspection::Blocked { reason }) => {
-            StepReport { error: Some(reason), ..report(StepState::Refused) }
+        Ok(Inspection::Blocked { reasons }) => {
+            StepReport { error: Some(reasons.join("; ")), ..report(StepState::Refused) }
         }
         Err(err) => StepReport { error: Some(chain(&err)), ..report(failed_state(&err)) },
     }
@@ -172,6 +171,7 @@ pub(crate) fn step_report(step: &dyn Step, phase: Option<Phase>, state: StepStat
         took: None,
         undo: step.undo(),
         destroys: matches!(step.effect(), Effect::Destroys(_)),
+        irreversible: step.effect() != Effect::Harmless && step.undo().is_none(),
         permissions: step.permissions(),
     }
 }

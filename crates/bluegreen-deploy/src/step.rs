@@ -132,8 +132,8 @@ pub enum Inspection {
     },
     /// It must not be done as things are.
     Blocked {
-        /// Why, and what to do about it.
-        reason: String,
+        /// Why, and what to do about it: all reasons.
+        reasons: Vec<String>,
     },
     /// It cannot be known before another step is done.
     Unknown {

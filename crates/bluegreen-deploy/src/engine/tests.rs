@@ -572,6 +572,18 @@ async fn nothing_destructive_happens_while_traffic_is_elsewhere_than_the_pointer
 }
 
 #[tokio::test]
+async fn a_stack_is_not_there_already_while_traffic_is_elsewhere() {
+    let mover =
+        "[traffic.web]\nmover = \"command\"\nmove = [\"true\"]\nobserve = [\"echo\", \"b\"]";
+    let (engine, store) = (engine(mover, None, Vec::new()), store(A));
+
+    let plan = engine.plan(A).unwrap();
+    let err = engine.deploy(&store, &plan, Phase::Retire).await.unwrap_err();
+
+    assert!(err.to_string().contains("adopt --active b"), "{err}");
+}
+
+#[tokio::test]
 async fn a_mover_that_does_not_move_keeps_the_pointer_where_it_is() {
     let log = log();
     let mover =

@@ -64,7 +64,7 @@ impl Step for Idle {
         }
         Ok(match reasons.is_empty() {
             true => Inspection::Done,
-            false => Inspection::Blocked { reason: reasons.join("; ") },
+            false => Inspection::Blocked { reasons },
         })
     }
 
