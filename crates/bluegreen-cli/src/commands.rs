@@ -121,6 +121,7 @@ impl<'a> Session<'a> {
             reason: reason.unwrap_or("adopted").to_owned(),
         };
         let store = Store::adopt(&self.store_folder(), &self.file.name, pointer)?;
+        self.engine.close_if_over(&store)?;
         output::adopted(self.cli, active, store.path());
         Ok(Exit::Done)
     }
@@ -173,7 +174,8 @@ impl<'a> Session<'a> {
             (None, None) => {
                 let to = store.pointer().active.partner();
                 if !can_ask(self.cli) {
-                    return Err(Failure::Usage(format!("which stack? say `--to {to}`")));
+                    let reason = format!("which stack? Nobody can be asked here: say `--to {to}`");
+                    return Err(Failure::Engine(Error::refused(reason)));
                 }
                 self.confirm(&format!("Move production to stack {to}?"))?;
                 to

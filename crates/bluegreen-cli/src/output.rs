@@ -11,7 +11,7 @@ use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnost
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::cli::Cli;
+use crate::{cli::Cli, exit::Exit};
 
 /// The version of the JSON documents.
 const SCHEMA: u32 = 1;
@@ -53,14 +53,29 @@ pub(crate) fn failure(cli: &Cli, failure: &Failure) {
         Failure::Engine(err) => eprintln!("error: {}", chain(err)),
     }
     if cli.json {
-        let (outcome, error) = match failure {
-            Failure::Usage(text) => ("usage", json!(text)),
-            Failure::StackFile(err) => ("invalid-stack-file", problems(err)),
-            Failure::Engine(err @ Error::Refused { .. }) => ("refused", json!(chain(err))),
-            Failure::Engine(err @ Error::Locked { .. }) => ("locked", json!(chain(err))),
-            Failure::Engine(err) => ("failed", json!(chain(err))),
+        let (outcome, error, refusals) = match failure {
+            Failure::Usage(text) => ("usage", json!(text), Vec::new()),
+            Failure::StackFile(err) => ("invalid-stack-file", problems(err), Vec::new()),
+            Failure::Engine(err @ Error::Refused { reasons }) => {
+                ("refused", json!(chain(err)), reasons.clone())
+            }
+            Failure::Engine(err @ Error::Locked { .. }) => {
+                ("locked", json!(chain(err)), Vec::new())
+            }
+            Failure::Engine(err) => {
+                let interrupted = Exit::from(failure) == Exit::Interrupted;
+                let outcome = if interrupted { "interrupted" } else { "failed" };
+                (outcome, json!(chain(err)), Vec::new())
+            }
         };
-        document(cli.command.name(), json!({ "outcome": outcome, "error": error }));
+        let body = json!({
+            "outcome": outcome,
+            "error": error,
+            "release": null,
+            "steps": [],
+            "refusals": refusals,
+        });
+        document(cli.command.name(), body);
     }
 }
 
@@ -80,6 +95,9 @@ pub(crate) fn report(cli: &Cli, report: &Report) {
         for refusal in &report.refusals {
             eprintln!("  {refusal}");
         }
+    }
+    for missing in &report.missing {
+        eprintln!("error: {missing}");
     }
     for step in report.steps.iter().filter(|it| it.state == StepState::Failed) {
         eprintln!("error: {}: {}", step.step, step.error.as_deref().unwrap_or("failed"));
@@ -182,7 +200,10 @@ fn report_text(report: &Report, planned: bool) -> String {
         }
         Outcome::Done => format!("done: stack {} is active", report.active),
         Outcome::AlreadyThere => format!("stack {} is active already: nothing to do", report.to),
+        // Only what has run has taken time.
+        Outcome::Failed if report.steps.iter().any(|it| it.took.is_some()) => "failed".to_owned(),
         Outcome::Failed => "failed: nothing was changed".to_owned(),
+        Outcome::Interrupted if report.release.is_none() => "interrupted".to_owned(),
         Outcome::Refused => "refused".to_owned(),
         Outcome::Paused => format!(
             "paused: stack {} is active; the same command goes on with the release",

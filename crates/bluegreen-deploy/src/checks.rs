@@ -32,6 +32,7 @@ pub(crate) async fn refusals(
         }
     }
     let mut refusals = on_both_stacks(&consumers);
+    refusals.extend(crossed(&consumers, queues));
     refusals.extend(exclusive_on_fan_out(&consumers, queues));
     refusals.extend(on_removed_stream_consumers(&consumers, resources));
     Ok(refusals)
@@ -68,6 +69,26 @@ fn on_both_stacks(consumers: &[Found<'_>]) -> Vec<String> {
             b.1.key(),
             b.1.line,
         ));
+    }
+    refusals
+}
+
+/// A consumer of one stack that reads the other stack's queue: whatever is done to either is wrong.
+fn crossed(consumers: &[Found<'_>], queues: &[Arc<dyn SourceQueue>]) -> Vec<String> {
+    let mut refusals = Vec::new();
+    for (stack, declaration, consumer) in consumers {
+        let Source::Queue(arn) = &consumer.source else { continue };
+        let queue = name(arn);
+        if queues.iter().any(|it| it.name(stack.partner()) == queue) {
+            refusals.push(format!(
+                "{} of stack {stack} ([{}], line {}) reads queue `{queue}`, which is stack {}'s: the two \
+                 sides of one of the tables are exchanged",
+                consumer.what,
+                declaration.key(),
+                declaration.line,
+                stack.partner(),
+            ));
+        }
     }
     refusals
 }
@@ -261,6 +282,14 @@ mod tests {
             "{found:?}"
         );
         assert!(check(exclusive(), &[Feed::Work]).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_consumer_that_reads_the_other_stacks_queue_is_refused() {
+        let found = check(vec![fed(&[queue(QUEUE)], &[])], &[Feed::FanOut]).await;
+
+        assert_eq!(found.len(), 1);
+        assert!(found[0].contains("reads queue `ingest-b`, which is stack b's"), "{found:?}");
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! [`Plan`], the steps of a release in their order.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{collections::BTreeSet, fmt, str::FromStr, sync::Arc};
 
 use bluegreen_core::StackReference;
 use petgraph::{
@@ -257,12 +257,23 @@ impl Plan {
 
     /// Returns all steps, phase by phase, in an order in which they could run one after the other.
     pub fn steps(&self) -> Vec<&Planned> {
-        let mut order: Vec<&Planned> = toposort(&self.graph, None)
-            .unwrap_or_default()
-            .into_iter()
-            .map(|it| &self.graph[it])
-            .collect();
+        let mut order: Vec<&Planned> = self.order().into_iter().map(|it| &self.graph[it]).collect();
         order.sort_by_key(|it| it.phase);
+        order
+    }
+
+    /// Returns all steps, each behind those that it waits for, and otherwise as they were added.
+    fn order(&self) -> Vec<NodeIndex> {
+        let mut left: BTreeSet<NodeIndex> = self.graph.node_indices().collect();
+        let mut order = Vec::new();
+        let is_ready = |left: &BTreeSet<NodeIndex>, node| {
+            let mut earlier = self.graph.neighbors_directed(node, Direction::Incoming);
+            earlier.all(|it| !left.contains(&it))
+        };
+        while let Some(next) = left.iter().copied().find(|&it| is_ready(&left, it)) {
+            left.remove(&next);
+            order.push(next);
+        }
         order
     }
 
@@ -274,10 +285,10 @@ impl Plan {
         earlier.map(id).collect()
     }
 
-    /// Returns the steps of `phase` with the places, in the answer, of those that each waits for.
+    /// Returns the steps of `phase`, in the order of [`steps`](Self::steps), with the places, in the answer, of those that each waits for.
     pub(crate) fn phase(&self, phase: Phase) -> Vec<(Arc<dyn Step>, Vec<usize>)> {
         let nodes: Vec<NodeIndex> =
-            self.graph.node_indices().filter(|&it| self.graph[it].phase == phase).collect();
+            self.order().into_iter().filter(|&it| self.graph[it].phase == phase).collect();
         nodes
             .iter()
             .map(|&node| {
@@ -294,8 +305,6 @@ impl Plan {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use async_trait::async_trait;
     use bluegreen_core::StackReference::{A, B};
 
@@ -477,6 +486,21 @@ mod tests {
 
         assert!(plan.steps().iter().all(|it| it.step.id().name != "aurora.scale-out"));
         assert!(plan.steps().iter().any(|it| it.step.id().name == "aurora.start"));
+    }
+
+    #[test]
+    fn steps_are_listed_in_their_order_and_otherwise_as_the_file_has_them() {
+        let plan = plan(vec![
+            pair("aurora", "orders", &[("aurora.scale-out", B), ("aurora.start", B)]),
+            pair("sqs", "ingest", &[("sqs.purge", B)]),
+        ]);
+
+        let listed: Vec<_> = plan.steps().iter().map(|it| it.step.id().name).collect();
+        let phase: Vec<_> =
+            plan.phase(Phase::Prepare).iter().map(|(step, _)| step.id().name).collect();
+
+        assert_eq!(listed, ["standby.idle", "aurora.start", "sqs.purge", "aurora.scale-out"]);
+        assert_eq!(phase, listed);
     }
 
     #[test]

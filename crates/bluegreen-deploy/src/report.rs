@@ -83,6 +83,8 @@ pub struct Report {
     pub active: StackReference,
     /// Every step that was looked at, in order.
     pub steps: Vec<StepReport>,
+    /// What is not there, besides what steps have reported.
+    pub missing: Vec<String>,
     /// Why it was refused.
     pub refusals: Vec<String>,
     /// What somebody should act on.

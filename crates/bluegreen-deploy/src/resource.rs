@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bluegreen_core::StackReference;
 
 use crate::{
-    Context, Result, Step,
+    Context, Permission, Result, Step,
     stack_file::{self, ConsumerKind, Feed},
 };
 
@@ -26,6 +26,20 @@ pub trait Resource: fmt::Debug + Send + Sync {
         _stack: StackReference,
     ) -> Result<Vec<Consumer>> {
         Ok(Vec::new())
+    }
+
+    /// Looks for what the resource needs on `stack` though none of its steps changes it.
+    ///
+    /// # Errors
+    ///
+    /// That it is not there.
+    async fn look_for(&self, _context: &Context<'_>, _stack: StackReference) -> Result<()> {
+        Ok(())
+    }
+
+    /// Returns the permissions that [`look_for`](Self::look_for) uses.
+    fn look_permissions(&self, _stack: StackReference) -> Vec<Permission> {
+        Vec::new()
     }
 
     /// Returns the name of the stream consumer that `arn` names, if it is one that `retire` removes.

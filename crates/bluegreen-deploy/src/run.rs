@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -22,7 +22,8 @@ const DEADLINE: Duration = Duration::from_secs(600);
 const AURORA_DEADLINE: Duration = Duration::from_secs(3600);
 
 impl Engine {
-    /// Brings a step about and reports what came of it.
+    /// Brings a step about and reports what came of it. `stop` ends it as long as it has not changed
+    /// anything; after that only the engine's own cancellation does.
     ///
     /// Immediately before each act the guards look at pointer and traffic again. An act whose outcome is
     /// unknown, or that was throttled, is followed by a look like any other.
@@ -32,15 +33,16 @@ impl Engine {
         step: &Arc<dyn Step>,
         phase: Option<Phase>,
         warnings: &Mutex<BTreeSet<String>>,
-        cancel: &CancellationToken,
+        stop: &CancellationToken,
     ) -> StepReport {
         let id = step.id();
         let began = Instant::now();
         tracing::info!(step = %id, "begins");
         (self.watcher)(Event::StepStarted { step: id.clone() });
+        step.begin();
 
         let own_warnings = Mutex::default();
-        let mut change = None;
+        let change = Mutex::new(None);
         let pace = Pace {
             first_look: self.pace.first_look,
             longest_look: self.pace.longest_look,
@@ -51,8 +53,9 @@ impl Engine {
             (self.watcher)(Event::StepWaits { step: id.clone(), waiting_for, elapsed: it.elapsed });
         };
         let mut acted_last_time = false;
-        let waited = wait::until(&id.to_string(), pace, cancel, progress, async || {
-            let round = self.round(store, step.as_ref(), &own_warnings, &mut change).await;
+        let name = id.to_string();
+        let waiting = wait::until(&name, pace, &self.cancel, progress, async || {
+            let round = self.round(store, step.as_ref(), &own_warnings, &change).await;
             let fresh_act = matches!(round, Ok(Look::Acted(_))) && !acted_last_time;
             acted_last_time = matches!(round, Ok(Look::Acted(_)));
             match round {
@@ -67,8 +70,19 @@ impl Engine {
                 Err(Error::Toolkit(err)) if err.is_transient() => Err(err),
                 Err(err) => Ok(Look::Ready(Err(err))),
             }
-        })
-        .await;
+        });
+        let stopped = async {
+            stop.cancelled().await;
+            if lock(&change).is_some() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let waited = tokio::select! {
+            biased;
+            waited = waiting => waited,
+            () = stopped => Err(bluegreen_core::Error::Interrupted { what: name.clone() }),
+        };
+        let change = change.into_inner().unwrap_or_else(|err| err.into_inner());
         let result = waited
             .map_err(Error::from)
             .flatten()
@@ -106,7 +120,7 @@ impl Engine {
         store: &Store,
         step: &dyn Step,
         warnings: &Mutex<BTreeSet<String>>,
-        change: &mut Option<(String, String)>,
+        change: &Mutex<Option<(String, String)>>,
     ) -> Result<Look<()>> {
         let _slot = self.slots.acquire().await;
         let context = self.context(store, warnings, self.rounds.begin());
@@ -122,10 +136,10 @@ impl Engine {
         };
         self.guard(store, step).await?;
         (self.watcher)(Event::StepActs { step: step.id(), from: from.clone(), to: to.clone() });
-        match change {
+        match &mut *lock(change) {
             // What came first is how it was; what comes last is how it is to be.
             Some((_, last)) => *last = to,
-            None => *change = Some((from, to)),
+            none => *none = Some((from, to)),
         }
         step.apply(&context).await?;
         Ok(Look::Acted("the change to settle".to_owned()))
@@ -135,6 +149,10 @@ impl Engine {
         let usual = if subject == "aurora" { AURORA_DEADLINE } else { DEADLINE };
         self.pace.deadlines.get(subject).copied().unwrap_or(usual)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Returns the report of a step that was only looked at.

@@ -25,6 +25,10 @@ pub trait Step: fmt::Debug + Send + Sync {
     /// Returns what it can do to a stack, from which follows when it is refused.
     fn effect(&self) -> Effect;
 
+    /// Is told that its turn has come, before the first look at it that counts: what earlier looks
+    /// have kept in the step is forgotten.
+    fn begin(&self) {}
+
     /// Looks, and never writes.
     ///
     /// # Errors
@@ -184,6 +188,11 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// Returns whether `stack` is the active one, by the pointer.
+    pub fn is_active(&self, stack: StackReference) -> bool {
+        self.store.pointer().active == stack
+    }
+
     /// Returns the time of day.
     pub fn now(&self) -> SystemTime {
         self.clock.now()

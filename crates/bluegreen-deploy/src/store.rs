@@ -91,6 +91,9 @@ struct Remembered {
     value: Value,
     /// Whether the step that remembered it has ended; until then it is never overwritten.
     finished: bool,
+    /// Whether it is what the partner's settings said, and not what was there.
+    #[serde(default)]
+    model: bool,
 }
 
 impl Store {
@@ -281,15 +284,19 @@ impl Store {
         self.update(|it| {
             let unfinished = it.memory.get(key).is_some_and(|it| !it.finished);
             if !unfinished {
-                it.memory.insert(key.to_owned(), Remembered { value, finished: false });
+                let entry = Remembered { value, finished: false, model: false };
+                it.memory.insert(key.to_owned(), entry);
             }
         })
     }
 
-    /// Remembers what the partner's settings say, where nothing is remembered yet.
+    /// Remembers what the partner's settings say now, unless what was there is remembered.
     pub(crate) fn remember_model(&self, key: &str, value: Value) -> Result<()> {
         self.update(|it| {
-            it.memory.entry(key.to_owned()).or_insert(Remembered { value, finished: true });
+            if it.memory.get(key).is_none_or(|it| it.model) {
+                let entry = Remembered { value, finished: true, model: true };
+                it.memory.insert(key.to_owned(), entry);
+            }
         })
     }
 
@@ -467,13 +474,16 @@ mod tests {
     }
 
     #[test]
-    fn a_model_never_replaces_what_is_remembered() {
+    fn a_model_replaces_an_older_one_and_never_what_was_there() {
         let store = Store::in_memory("shop", pointer(A));
 
         store.remember_model("filter", json!("partner's")).unwrap();
         store.remember_model("filter", json!("later")).unwrap();
+        assert_eq!(store.remembered("filter"), Some(json!("later")));
 
-        assert_eq!(store.remembered("filter"), Some(json!("partner's")));
+        store.remember("filter", json!("there")).unwrap();
+        store.remember_model("filter", json!("partner's")).unwrap();
+        assert_eq!(store.remembered("filter"), Some(json!("there")));
     }
 
     #[test]

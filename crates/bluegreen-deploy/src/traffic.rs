@@ -19,7 +19,7 @@ use crate::{
 const OBSERVE_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long a command may take to move traffic.
-const MOVE_LIMIT: Duration = Duration::from_secs(900);
+pub(crate) const MOVE_LIMIT: Duration = Duration::from_secs(900);
 
 /// How much of what a failed command wrote is shown.
 const SHOWN: usize = 500;
@@ -139,7 +139,11 @@ impl TrafficCommands {
             true => self.folder.join(program),
             false => PathBuf::from(program),
         };
-        let child = Command::new(program)
+        let mut child = Command::new(program);
+        // What interrupts us at a terminal must not end a move half-way.
+        #[cfg(unix)]
+        child.process_group(0);
+        let child = child
             .args(arguments)
             .current_dir(&self.folder)
             .env("BLUEGREEN_STACK", stack.to_string())

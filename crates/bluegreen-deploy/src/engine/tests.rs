@@ -1,7 +1,7 @@
 //! The engine with steps that only write down what happens to them.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::VecDeque,
     path::Path,
     sync::{Arc, Mutex},
     time::Duration,
@@ -16,8 +16,10 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::{
-    Consumer, Declaration, Permission, Source, StepId, stack_file::ConsumerKind,
-    steps::testing::START,
+    Consumer, Declaration, Error, Inspection, Permission, Phase, Pointer, Source, StepId,
+    StepState,
+    stack_file::ConsumerKind,
+    steps::testing::{START, declaration},
 };
 
 type Log = Arc<Mutex<Vec<String>>>;
@@ -120,6 +122,8 @@ struct Pool {
     declaration: Declaration,
     steps: Vec<Arc<Probe>>,
     running: Option<StackReference>,
+    lacks: Option<StackReference>,
+    shared: bool,
 }
 
 #[async_trait]
@@ -139,11 +143,18 @@ impl Resource for Pool {
     ) -> Result<Vec<Consumer>> {
         Ok(vec![Consumer {
             what: format!("service `worker-{stack}`"),
-            source: Source::Other(format!("worker-{stack}")),
+            source: match self.shared {
+                true => Source::Rule("default/nightly".to_owned()),
+                false => Source::Other(format!("worker-{stack}")),
+            },
             on: self.running == Some(stack),
             kind: ConsumerKind::Mirror,
             turned_off_by: "ecs.disable",
         }])
+    }
+
+    async fn look_for(&self, _context: &Context<'_>, stack: StackReference) -> Result<()> {
+        if self.lacks == Some(stack) { Err(missing()) } else { Ok(()) }
     }
 
     async fn summary(&self, _context: &Context<'_>, stack: StackReference) -> Result<String> {
@@ -175,20 +186,23 @@ fn logged(log: &Log) -> Vec<String> {
 const FILE: &str = "name = \"shop\"\nregion = \"eu-west-1\"\n";
 
 fn engine(traffic: &str, running: Option<StackReference>, steps: Vec<Probe>) -> Engine {
+    let pool = Pool { running, ..pool(steps) };
+    engine_of(traffic, pool)
+}
+
+fn pool(steps: Vec<Probe>) -> Pool {
+    Pool {
+        declaration: Declaration { line: 9, ..declaration("ecs", "worker") },
+        steps: steps.into_iter().map(Arc::new).collect(),
+        running: None,
+        lacks: None,
+        shared: false,
+    }
+}
+
+fn engine_of(traffic: &str, pool: Pool) -> Engine {
     let text = format!("{FILE}{traffic}\n[release]\nhold = \"1h\"\n");
     let file = StackFile::parse(&text, Path::new("bluegreen.toml"), &|_| None).unwrap();
-    let pool = Pool {
-        declaration: Declaration {
-            service: "ecs",
-            name: "worker".to_owned(),
-            line: 9,
-            skip: BTreeSet::new(),
-            after: None,
-            optional: false,
-        },
-        steps: steps.into_iter().map(Arc::new).collect(),
-        running,
-    };
     let resources = Resources { all: vec![Arc::new(pool)], queues: Vec::new() };
     Engine::new(&file, Path::new("."), resources, Clock::following_tokio(START))
 }
@@ -589,20 +603,19 @@ async fn a_mover_that_does_not_move_keeps_the_pointer_where_it_is() {
     let mover =
         "[traffic.web]\nmover = \"command\"\nmove = [\"true\"]\nobserve = [\"echo\", \"a\"]";
     let steps = vec![Probe::new("sns.disable", "catalogue", A, &log)];
-    let engine = engine(mover, None, steps);
-    let engine = Engine {
-        pace: PaceSettings {
-            first_look: Duration::from_millis(1),
-            deadlines: [("traffic".to_owned(), Duration::from_millis(20))].into(),
-            ..engine.pace
-        },
-        ..engine
-    };
+    let cancel = CancellationToken::new();
+    let seen_enough = cancel.clone();
+    let engine =
+        engine(mover, None, steps).with_cancel(cancel).with_watcher(Arc::new(move |event| {
+            if matches!(&event, Event::StepWaits { step, .. } if step.name == "traffic.move") {
+                seen_enough.cancel();
+            }
+        }));
     let store = store(A);
 
     let report = deploy(&engine, &store, B).await;
 
-    assert_eq!((report.outcome, store.pointer().active), (Outcome::Paused, A));
+    assert_eq!((report.outcome, store.pointer().active), (Outcome::Interrupted, A));
     assert_eq!(logged(&log).len(), 0);
 }
 
@@ -635,4 +648,134 @@ async fn the_status_shows_pointer_traffic_and_every_resource() {
     assert_eq!((status.pointer.unwrap().active, status.agrees), (B, true));
     let states: Vec<_> = status.resources.iter().map(|it| it.state.clone().unwrap()).collect();
     assert_eq!(states, ["fine on a", "fine on b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_stack_to_come_lacks_ends_it_before_anything_is_changed() {
+    let log = log();
+    let pool = Pool { lacks: Some(B), ..pool(vec![Probe::new("aurora.start", "orders", B, &log)]) };
+    let (engine, store) = (engine_of(SERVED, pool), store(A));
+
+    let report = deploy(&engine, &store, B).await;
+
+    assert_eq!(report.outcome, Outcome::Failed);
+    assert_eq!(report.missing, ["[ecs.worker]: function `ingest-b` does not exist"]);
+    assert_eq!((logged(&log).len(), store.release()), (0, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_by_itself_is_refused_where_both_stacks_share_what_it_would_turn_off() {
+    let log = log();
+    let disable = Probe {
+        effect: Effect::Disables(B),
+        ..Probe::new("lambda.disable-rules", "ingest", B, &log)
+    };
+    let engine = engine_of(SERVED, Pool { shared: true, ..pool(vec![disable]) });
+
+    let err = engine.step(&store(A), "lambda.disable-rules", B, None).await.unwrap_err();
+
+    assert!(err.to_string().contains("rule `default/nightly`"), "{err}");
+    assert_eq!(logged(&log).len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_throttled_look_before_the_release_is_made_again() {
+    let log = log();
+    let steps = vec![Probe::new("aurora.start", "orders", B, &log).looking([Err(throttled())])];
+    let (engine, store) = (engine(SERVED, None, steps), store(A));
+
+    assert_eq!(deploy(&engine, &store, B).await.outcome, Outcome::Done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_looked_at_without_credentials_opens_no_release() {
+    let log = log();
+    let expired = bluegreen_core::Error::Credentials {
+        operation: "rds:DescribeDBClusters",
+        source: "expired".into(),
+    };
+    let steps = vec![Probe::new("aurora.start", "orders", B, &log).looking([Err(expired.into())])];
+    let (engine, store) = (engine(SERVED, None, steps), store(A));
+
+    let report = deploy(&engine, &store, B).await;
+
+    assert_eq!((report.outcome, store.release()), (Outcome::Interrupted, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn being_told_to_stop_during_the_first_look_opens_no_release() {
+    let log = log();
+    let engine = engine(SERVED, None, vec![Probe::new("aurora.start", "orders", B, &log)]);
+    let store = store(A);
+
+    engine.cancel.cancel();
+    let report = deploy(&engine, &store, B).await;
+
+    assert_eq!((report.outcome, store.release()), (Outcome::Interrupted, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_beside_it_does_not_end_a_step_that_has_begun_to_change_something() {
+    let log = log();
+    let minute = Duration::from_secs(60);
+    let steps = vec![
+        Probe::new("aurora.start", "orders", B, &log).takes(minute),
+        Probe::new("kinesis.register", "clicks", B, &log).looking([Ok(needed()), Err(missing())]),
+        Probe::new("sns.settle", "catalogue", B, &log).looking(
+            std::iter::repeat_with(|| Ok(Inspection::Underway { what: "time".to_owned() })).take(9),
+        ),
+    ];
+    let (engine, store) = (engine(SERVED, None, steps), store(A));
+
+    let report = deploy(&engine, &store, B).await;
+
+    let state = |name: &str| report.steps.iter().find(|it| it.step.name == name).unwrap().state;
+    assert_eq!(report.outcome, Outcome::Paused);
+    assert_eq!(state("kinesis.register"), StepState::Failed);
+    assert_eq!(state("aurora.start"), StepState::Changed);
+    assert_eq!(state("sns.settle"), StepState::Interrupted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_added_to_a_phase_that_has_ended_is_refused_and_one_left_out_is_fine() {
+    let log = log();
+    let old = Probe::new("aurora.start", "orders", B, &log);
+    let store = store(A);
+    let before = engine(SERVED, None, vec![old]);
+    before.deploy(&store, &before.plan(B).unwrap(), Phase::Prepare).await.unwrap();
+
+    let added = engine(SERVED, None, vec![Probe::new("ecs.enable", "new", B, &log)]);
+    let err = added.deploy(&store, &added.plan(B).unwrap(), Phase::Retire).await.unwrap_err();
+    let fewer = engine(SERVED, None, Vec::new());
+    let report = deploy(&fewer, &store, B).await;
+
+    assert!(err.to_string().contains("ecs.enable new on b"), "{err}");
+    assert_eq!(report.outcome, Outcome::Done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_old_stack_is_left_alone_while_the_pointer_is_on_it() {
+    let log = log();
+    let steps = vec![Probe::new("aurora.scale-in", "orders", B, &log)];
+    let (engine, store) = (engine(SERVED, None, steps), store(A));
+    let plan = engine.plan(B).unwrap();
+    engine.deploy(&store, &plan, Phase::Promote).await.unwrap();
+    store.switch(A, START, "a person").unwrap();
+
+    let report = engine.run(&store, &plan, Phase::Hold, Phase::Retire).await.unwrap();
+
+    assert_eq!((report.outcome, report.refusals.len()), (Outcome::Refused, 1));
+    assert!(store.release().is_some());
+    assert_eq!(logged(&log).len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_word_about_traffic_the_release_ends_when_the_pointer_was_moved_by_hand() {
+    let (engine, store) = (engine("", None, Vec::new()), store(A));
+    deploy(&engine, &store, B).await;
+    store.switch(B, START, "a person").unwrap();
+
+    let report = deploy(&engine, &store, B).await;
+
+    assert_eq!((report.outcome, store.release()), (Outcome::AlreadyThere, None));
 }

@@ -26,6 +26,11 @@ struct Empty {
 }
 
 impl DrainWatch {
+    /// Forgets all looks so far: whatever they showed, producers may have come back since.
+    pub(super) fn forget(&self) {
+        self.empty.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Takes note of a look at `queue` and returns what is still waited for; `None` when it has been empty
     /// for `drained_for`. Zero seconds are one look.
     pub(super) fn see(

@@ -65,6 +65,18 @@ impl Resource for DynamoDb {
         vec![Arc::new(Delete { dynamodb: self, stack: to.partner() })]
     }
 
+    async fn look_for(&self, context: &Context<'_>, stack: StackReference) -> Result<()> {
+        if self.table(context, stack).await?.is_some() {
+            return Ok(());
+        }
+        let resource = format!("table `{}`", self.name(stack));
+        Err(bluegreen_core::Error::NotFound { resource }.into())
+    }
+
+    fn look_permissions(&self, stack: StackReference) -> Vec<Permission> {
+        Permission::on(format!("table/{}", self.name(stack)), &["dynamodb:DescribeTable"])
+    }
+
     async fn summary(&self, context: &Context<'_>, stack: StackReference) -> Result<String> {
         Ok(match self.table(context, stack).await? {
             Some(table) => word(&table.status).to_lowercase(),
@@ -267,5 +279,17 @@ mod tests {
         assert_eq!(seen, Inspection::Done);
         assert_eq!(summary, "missing");
         assert_eq!(account.lock().unwrap().calls, ["table a"]);
+    }
+
+    #[tokio::test]
+    async fn a_table_that_is_kept_is_looked_for_all_the_same() {
+        let account = account(TableStatus::Active);
+        let (world, dynamodb) = (World::new(A), dynamodb(&account, false));
+        dynamodb.look_for(&world.context(), B).await.unwrap();
+
+        account.lock().unwrap().table = None;
+        let err = dynamodb.look_for(&world.context(), B).await.unwrap_err();
+
+        assert_eq!(err.to_string(), "table `sessions-b` does not exist");
     }
 }

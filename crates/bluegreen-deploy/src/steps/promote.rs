@@ -7,7 +7,7 @@ use bluegreen_core::StackReference;
 
 use crate::{
     Context, Effect, Inspection, Permission, Phase, Result, Step, StepId, TrafficCommands,
-    stack_file::CommandMover,
+    stack_file::CommandMover, traffic::MOVE_LIMIT,
 };
 
 /// The traffic of one mover is on the stack to come.
@@ -41,6 +41,10 @@ impl Step for MoveTraffic {
 
     async fn apply(&self, _context: &Context<'_>) -> Result<()> {
         self.commands.move_one(&self.mover, self.to).await
+    }
+
+    fn lasts(&self) -> Duration {
+        MOVE_LIMIT
     }
 
     fn undo(&self) -> Option<&'static str> {

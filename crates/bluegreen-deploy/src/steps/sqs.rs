@@ -88,6 +88,20 @@ impl Resource for Sqs {
         }
     }
 
+    async fn look_for(&self, context: &Context<'_>, stack: StackReference) -> Result<()> {
+        self.depth(context, stack, Queue::Main).await?;
+        if self.queue(stack, Queue::DeadLetters).is_some() {
+            self.depth(context, stack, Queue::DeadLetters).await?;
+        }
+        Ok(())
+    }
+
+    fn look_permissions(&self, stack: StackReference) -> Vec<Permission> {
+        let queues = [Queue::Main, Queue::DeadLetters];
+        let names = queues.into_iter().filter_map(|it| self.queue(stack, it));
+        names.flat_map(|it| self.permissions(it, None)).collect()
+    }
+
     async fn summary(&self, context: &Context<'_>, stack: StackReference) -> Result<String> {
         let waiting = self.depth(context, stack, Queue::Main).await?.total();
         let mut summary = counted(waiting, "message");
@@ -230,6 +244,10 @@ struct Drain {
 impl Step for Drain {
     fn id(&self) -> StepId {
         StepId::new("sqs.drain", &self.sqs.declaration.name, self.stack)
+    }
+
+    fn begin(&self) {
+        self.watch.forget();
     }
 
     fn effect(&self) -> Effect {

@@ -73,8 +73,8 @@ impl Step for Idle {
     }
 
     fn permissions(&self) -> Vec<Permission> {
-        // It looks at what the steps of the consumers look at.
-        Vec::new()
+        // Otherwise it looks at what the steps of the consumers look at.
+        self.resources.iter().flat_map(|it| it.look_permissions(self.stack)).collect()
     }
 }
 

@@ -5,7 +5,7 @@ use bluegreen_core::{
     StackReference::{A, B},
 };
 use bluegreen_sqs::{MockSqsToolkit, QueuePurge, SqsConfig};
-use mockall::predicate::eq;
+use mockall::predicate::{always, eq};
 
 use super::*;
 use crate::steps::testing::World;
@@ -248,4 +248,32 @@ fn the_permissions_name_the_queues_of_the_step() {
     assert_eq!(purges(&both), ["ingest-b", "dead-b"]);
     assert_eq!(purges(&main), ["ingest-a"]);
     assert_eq!(main.len(), 3, "{main:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_empty_before_the_drains_turn_does_not_count() {
+    let mut toolkit = MockSqsToolkit::new();
+    toolkit.expect_depth().returning(|_, _| Ok(depth(0, 0, 0)));
+    let (world, step) = (World::new(A), step(&sqs(toolkit, Feed::Work), "sqs.drain", A));
+
+    world.inspect(&*step).await.unwrap();
+    tokio::time::advance(Duration::from_secs(80)).await;
+    step.begin();
+
+    assert_eq!(world.inspect(&*step).await.unwrap(), underway("empty for 0s of 3m"));
+}
+
+#[tokio::test]
+async fn a_missing_queue_of_either_kind_is_looked_for() {
+    for lost in [Queue::Main, Queue::DeadLetters] {
+        let mut toolkit = MockSqsToolkit::new();
+        toolkit.expect_depth().with(eq(B), always()).returning(move |_, queue| {
+            if queue == lost { Err(missing()) } else { Ok(depth(0, 0, 0)) }
+        });
+        let (world, sqs) = (World::new(A), sqs(toolkit, Feed::Work));
+
+        let err = sqs.look_for(&world.context(), B).await.unwrap_err();
+
+        assert!(err.is_absent(), "{err}");
+    }
 }

@@ -1,0 +1,281 @@
+//! Running the phases of a release.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+};
+
+use futures::{StreamExt, stream::FuturesUnordered};
+
+use super::{first_look::succeeded, listed};
+use crate::{
+    Engine, Error, Event, Outcome, Phase, Plan, Release, Report, Result, Round, Step, StepReport,
+    StepState, Store, run, stack_file::Traffic,
+};
+
+impl Engine {
+    /// Moves production to the stack that `plan` leads to, or goes on with the release that does, up to
+    /// and including the phase `until`.
+    ///
+    /// Everything is looked at first: when something is missing or refused, nothing has been changed.
+    /// When a step fails, or when told to stop, the release stays open: the same call goes on with it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] while a release to the other stack is open, and errors of the store. What becomes
+    /// of steps is in the report.
+    pub async fn deploy(&self, store: &Store, plan: &Plan, until: Phase) -> Result<Report> {
+        self.run(store, plan, Phase::Prepare, until).await
+    }
+
+    /// Runs the phases `from` to `until` of the open release, like [`deploy`](Self::deploy).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] when an earlier phase has not ended.
+    pub async fn run(
+        &self,
+        store: &Store,
+        plan: &Plan,
+        from: Phase,
+        until: Phase,
+    ) -> Result<Report> {
+        let to = plan.to;
+        self.close_if_over(store)?;
+        let open = store.release();
+        if open.is_none() && from == Phase::Prepare && store.pointer().active == to {
+            return match self.disagreement(store, to).await? {
+                Some(reason) => Err(Error::refused(reason)),
+                None => Ok(self.report(store, plan, Outcome::AlreadyThere)),
+            };
+        }
+        self.allow_phases(open.as_ref(), plan, from)?;
+        let until = match self.traffic.traffic() {
+            Traffic::Undeclared => until.min(Phase::Test),
+            _ => until,
+        };
+
+        let ended = |phase| open.as_ref().is_some_and(|it| it.phases.contains_key(&phase));
+        let remaining: Vec<Phase> = Phase::ALL.into_iter().filter(|it| !ended(*it)).collect();
+        let looked = self.look_at(store, plan, &remaining).await?;
+        let stopped = self.cancel.is_cancelled().then_some(Outcome::Interrupted);
+        if let Some(outcome) = looked.outcome().or(stopped) {
+            return Ok(looked.into(self.report(store, plan, outcome)));
+        }
+
+        let release = match &open {
+            Some(release) => release.clone(),
+            None => store.open_release(to, self.clock.now())?,
+        };
+        (self.watcher)(Event::Release { id: release.id.clone(), resumed: open.is_some() });
+        let steps = plan.steps();
+        self.remember_models(store, steps.into_iter().map(|it| &it.step), looked.round).await?;
+        // It asks only what the look has just shown, and nothing has been changed since.
+        let idle = looked.steps.iter().find(|it| it.step.name == "standby.idle");
+        if let Some(idle) = idle.filter(|it| it.state == StepState::Done) {
+            store.step_succeeded(&idle.step, None, self.clock.now())?;
+        }
+
+        let warnings = Mutex::new(looked.warnings.into_iter().collect());
+        let phases = remaining.into_iter().filter(|it| *it <= until);
+        let (outcome, steps, mut refusals) =
+            self.run_phases(store, plan, phases, &warnings).await?;
+        if outcome == Outcome::Done && until == Phase::Retire {
+            store.close_release()?;
+        }
+        let refused = steps.iter().filter(|it| it.state == StepState::Refused);
+        refusals.extend(refused.filter_map(|it| it.error.clone()));
+        Ok(Report {
+            release: Some(release.id),
+            steps,
+            refusals,
+            warnings: listed(warnings),
+            ..self.report(store, plan, outcome)
+        })
+    }
+
+    /// Ends a release that nothing is left to do for: without a word about traffic in the stack file,
+    /// production is moved by hand, and the pointer by `adopt`.
+    pub fn close_if_over(&self, store: &Store) -> Result<()> {
+        let Some(release) = store.release() else { return Ok(()) };
+        let over = *self.traffic.traffic() == Traffic::Undeclared
+            && release.phases.contains_key(&Phase::Test)
+            && store.pointer().active == release.target;
+        if over { store.close_release() } else { Ok(()) }
+    }
+
+    /// Refuses a release to the other stack, phases that are not due, and a stack file to which steps have
+    /// been added in phases that have ended.
+    fn allow_phases(&self, open: Option<&Release>, plan: &Plan, from: Phase) -> Result<()> {
+        let to = plan.to;
+        if let Some(release) = open
+            && release.target != to
+        {
+            return Err(Error::refused(format!(
+                "release {} to {} is open: finish it with `bluegreen deploy --to {}` first",
+                release.id, release.target, release.target
+            )));
+        }
+        if *self.traffic.traffic() == Traffic::Undeclared && from > Phase::Test {
+            return Err(Error::refused(
+                "the stack file does not say who moves traffic: add `traffic = \"none\"` or a \
+                 `[traffic.*]` table",
+            ));
+        }
+        let ended = |phase| open.is_some_and(|it| it.phases.contains_key(&phase));
+        let missing = Phase::ALL.into_iter().find(|it| {
+            *it < from && !ended(*it) && !(open.is_some() && plan.phase(*it).is_empty())
+        });
+        if let Some(missing) = missing {
+            return Err(Error::refused(format!(
+                "`{missing}` comes first: run `bluegreen deploy --to {to} --until {missing}`"
+            )));
+        }
+        let Some(release) = open else { return Ok(()) };
+        let new: Vec<String> = plan
+            .steps()
+            .into_iter()
+            .filter(|it| ended(it.phase) && !release.succeeded.contains_key(&it.step.id().key()))
+            .map(|it| it.step.id().to_string())
+            .collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        Err(Error::refused(format!(
+            "the stack file has changed since release {} was opened, and these steps would never be taken, \
+             since their phase has ended: {}; put it back until the release has ended",
+            release.id,
+            new.join(", ")
+        )))
+    }
+
+    /// Runs phases one after the other, until one does not end well.
+    async fn run_phases(
+        &self,
+        store: &Store,
+        plan: &Plan,
+        phases: impl Iterator<Item = Phase>,
+        warnings: &Mutex<BTreeSet<String>>,
+    ) -> Result<(Outcome, Vec<StepReport>, Vec<String>)> {
+        let mut steps = Vec::new();
+        for phase in phases {
+            if phase > Phase::Promote
+                && let Some(reason) = self.not_promoted(store, plan).await?
+            {
+                return Ok((Outcome::Refused, steps, vec![reason]));
+            }
+            let reports = self.run_phase(store, plan, phase, warnings).await?;
+            let outcome = paused(phase, &reports);
+            steps.extend(reports);
+            if outcome != Outcome::Done {
+                return Ok((outcome, steps, Vec::new()));
+            }
+            store.phase_ended(phase, self.clock.now())?;
+            if !plan.phase(phase).is_empty() {
+                (self.watcher)(Event::PhaseEnded { phase });
+            }
+        }
+        Ok((Outcome::Done, steps, Vec::new()))
+    }
+
+    /// Returns why the old stack must not be touched: pointer and traffic are not both on the new one.
+    async fn not_promoted(&self, store: &Store, plan: &Plan) -> Result<Option<String>> {
+        let active = store.pointer().active;
+        let seen = self.traffic.observe(plan.to).await?;
+        Ok((active != plan.to || !seen.agrees_with(plan.to)).then(|| {
+            format!(
+                "the pointer is on {active} and traffic is {seen}: hold and retire need both on {}",
+                plan.to
+            )
+        }))
+    }
+
+    async fn run_phase(
+        &self,
+        store: &Store,
+        plan: &Plan,
+        phase: Phase,
+        warnings: &Mutex<BTreeSet<String>>,
+    ) -> Result<Vec<StepReport>> {
+        let succeeded = succeeded(store);
+        let steps = plan.phase(phase);
+        let mut reports: Vec<Option<StepReport>> = vec![None; steps.len()];
+        let mut done: Vec<bool> =
+            steps.iter().map(|(step, _)| succeeded.contains_key(&step.id().key())).collect();
+        let mut started = done.clone();
+        if !steps.is_empty() {
+            let left = done.iter().filter(|it| !**it).count();
+            (self.watcher)(Event::PhaseStarted { phase, steps: left });
+        }
+
+        // A failed step ends the others that have not changed anything yet. What has begun a change is
+        // brought to its end: a hand-over must not stop between old and new.
+        let stop = self.cancel.child_token();
+        let mut running = FuturesUnordered::new();
+        loop {
+            if !stop.is_cancelled() {
+                for (index, (step, waits_for)) in steps.iter().enumerate() {
+                    if !started[index] && waits_for.iter().all(|&it| done[it]) {
+                        started[index] = true;
+                        let stop = &stop;
+                        running.push(async move {
+                            (index, self.run_step(store, step, Some(phase), warnings, stop).await)
+                        });
+                    }
+                }
+            }
+            let Some((index, report)) = running.next().await else { break };
+            match report.state {
+                StepState::Done | StepState::Changed => done[index] = true,
+                _ => stop.cancel(),
+            }
+            reports[index] = Some(report);
+        }
+        Ok(steps
+            .iter()
+            .zip(reports)
+            .filter(|((step, _), _)| !succeeded.contains_key(&step.id().key()))
+            .map(|((step, _), report)| {
+                report.unwrap_or_else(|| {
+                    run::step_report(step.as_ref(), Some(phase), StepState::Pending)
+                })
+            })
+            .collect())
+    }
+
+    /// Stores what the active stack's settings say about the stack to come, where nothing better is
+    /// remembered. Until the release has changed something, and never after.
+    async fn remember_models<'a>(
+        &self,
+        store: &Store,
+        steps: impl Iterator<Item = &'a Arc<dyn Step>>,
+        round: Round,
+    ) -> Result<()> {
+        const NOTE: &str = "models-remembered";
+        if store.note(NOTE).is_some() {
+            return Ok(());
+        }
+        let warnings = Mutex::default();
+        let context = self.context(store, &warnings, round);
+        for step in steps {
+            if let Some((key, value)) = step.model(&context).await? {
+                store.remember_model(&key, value)?;
+            }
+        }
+        store.set_note(NOTE, true.into())
+    }
+}
+
+/// Returns how a run ends whose last phase was `phase`.
+pub(super) fn paused(phase: Phase, reports: &[StepReport]) -> Outcome {
+    let any = |state| reports.iter().any(|it| it.state == state);
+    if any(StepState::Failed) {
+        if phase == Phase::Retire { Outcome::RetireIncomplete } else { Outcome::Paused }
+    } else if any(StepState::Refused) {
+        Outcome::Refused
+    } else if any(StepState::Interrupted) || any(StepState::Pending) {
+        Outcome::Interrupted
+    } else {
+        Outcome::Done
+    }
+}

@@ -1,0 +1,50 @@
+//! How everything is.
+
+use std::sync::Mutex;
+
+use bluegreen_core::StackReference;
+use futures::future;
+
+use crate::{Engine, Pointer, ResourceStatus, Result, Status, Store, chain};
+
+impl Engine {
+    /// Looks at everything: pointer, traffic, the open release, every resource of both stacks.
+    pub async fn status(&self, store: Option<&Store>) -> Result<Status> {
+        let pointer = store.map(Store::pointer);
+        let release = store.and_then(Store::release);
+        let at = release.as_ref().map(|it| it.target).or(pointer.as_ref().map(|it| it.active));
+        let seen = self.traffic.observe(at.unwrap_or(StackReference::A)).await;
+        let agrees = match (&pointer, &seen) {
+            (Some(pointer), Ok(seen)) => seen.agrees_with(pointer.active),
+            _ => false,
+        };
+
+        let nobody =
+            Pointer { active: StackReference::A, since: self.clock.now(), reason: String::new() };
+        let bare = Store::in_memory("", nobody);
+        let warnings = Mutex::default();
+        let context = self.context(store.unwrap_or(&bare), &warnings, self.rounds.begin());
+        let looks = self.resources.iter().flat_map(|resource| {
+            StackReference::BOTH.map(|stack| {
+                let context = &context;
+                async move {
+                    let _slot = self.slots.acquire().await;
+                    let summary = resource.summary(context, stack).await;
+                    let (state, error) = match summary {
+                        Ok(state) => (Some(state), None),
+                        Err(err) => (None, Some(chain(&err))),
+                    };
+                    let resource = resource.declaration().key();
+                    ResourceStatus { resource, stack, state, error }
+                }
+            })
+        });
+        Ok(Status {
+            pointer,
+            traffic: seen.map_or_else(|err| chain(&err), |it| it.to_string()),
+            agrees,
+            release,
+            resources: future::join_all(looks).await,
+        })
+    }
+}
