@@ -63,8 +63,7 @@ fn emulator_tests(root: &Path, programs: &Programs) -> Result<Counts> {
     cargo::run(emulators.point(create.arg("create"))).context("building the shop")?;
 
     let mut command = Command::new(tests);
-    // One at a time: they share the shop.
-    command.args(["--ignored", "--test-threads=1"]);
+    command.arg("--ignored");
     command.current_dir(root.join("crates/bluegreen-cli"));
     emulators.point(&mut command);
     command.env("BLUEGREEN_TEST_FILE", file).env("BLUEGREEN_TEST_FIXTURE", fixture);

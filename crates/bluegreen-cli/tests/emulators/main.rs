@@ -1,0 +1,29 @@
+//! Everything against emulators of AWS that nobody here wrote: every toolkit's methods, and the whole
+//! command.
+//!
+//! `cargo xtask test` starts the emulators, builds the example shop in them, and points these tests there.
+//! Each test works on resources of its own, so that they run side by side; only [`calls`] uses the shop.
+//! No emulator knows the calls of CodeDeploy that its toolkit makes: that one is not here.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod account;
+mod alarms;
+mod clusters;
+mod create;
+mod functions;
+mod queues;
+mod services;
+mod shop;
+mod streams;
+mod subscriptions;
+mod tables;
+mod wire;
+mod world;
+
+mod calls;
+mod deploy;
+mod documents;
+mod guards;
+mod interrupt;
+mod refusals;
+mod single_steps;
