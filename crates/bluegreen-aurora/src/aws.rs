@@ -14,7 +14,7 @@ use bluegreen_core::{Change, Error, Result, StackReference, ensure_valid};
 
 use crate::{
     AuroraConfig, AuroraToolkit, Cluster, ClusterState, Deletion, FinalSnapshot,
-    PerformanceInsights, PerformanceInsightsOptions, Scaled, SnsRecord, Tagging,
+    PerformanceInsights, PerformanceInsightsOptions, Scaled, SnsRecord, Suspended, Tagging,
 };
 
 /// Answers [`AuroraToolkit`] from RDS and Application Auto Scaling.
@@ -78,6 +78,10 @@ impl AuroraToolkit for AwsAuroraToolkit {
 
     async fn scale_in(&self, stack: StackReference, readers: Option<u32>) -> Result<Scaled> {
         self.restore_minimum(self.name(stack), readers.unwrap_or(self.config.minimum_readers)).await
+    }
+
+    async fn resume_scaling(&self, stack: StackReference, before: Suspended) -> Result<Change> {
+        self.resume(self.name(stack), before).await
     }
 
     async fn start_database(&self, stack: StackReference) -> Result<Change> {

@@ -32,5 +32,6 @@ pub use config::AuroraConfig;
 pub use toolkit::MockAuroraToolkit;
 pub use toolkit::{
     AuroraToolkit, Cluster, ClusterState, Deletion, FinalSnapshot, Member, PerformanceInsights,
-    PerformanceInsightsOptions, ReaderScaling, Scaled, SnsNotification, SnsRecord, Tagging,
+    PerformanceInsightsOptions, ReaderScaling, Scaled, SnsNotification, SnsRecord, Suspended,
+    Tagging,
 };

@@ -4,6 +4,7 @@ use std::{fmt, time::SystemTime};
 
 use async_trait::async_trait;
 use bluegreen_core::{Change, Result, StackReference};
+use serde::{Deserialize, Serialize};
 
 pub(crate) mod event;
 
@@ -24,8 +25,8 @@ pub trait AuroraToolkit: fmt::Debug + Send + Sync {
     async fn cluster_state(&self, stack: StackReference) -> Result<ClusterState>;
 
     /// Returns everything that a deployment asks about the cluster of `stack`: its state, members
-    /// with the state of their instances, protection, what keeps it from being stopped, and its
-    /// scaling.
+    /// with the state of their instances, protection, what keeps it from being stopped or deleted, and
+    /// its scaling.
     ///
     /// Calls `rds:DescribeDBClusters`, `rds:DescribeDBInstances` and
     /// `application-autoscaling:DescribeScalableTargets`, side by side.
@@ -53,13 +54,27 @@ pub trait AuroraToolkit: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// `NothingFound` when the cluster has no scaling target.
+    /// `NothingFound` when the cluster has no scaling target; `Incomplete` when the target's maximum is 0
+    /// or below its minimum, since it was left out then, and must not be set to that.
     async fn scale_out(&self, stack: StackReference, readers: u32) -> Result<Scaled>;
 
     /// Sets the least number of readers of `stack` back to `readers`, or to the configured minimum
     /// when that is `None`, held to the scaling target's maximum. Nothing is sent when it is so already;
     /// otherwise like [`scale_out`](Self::scale_out).
     async fn scale_in(&self, stack: StackReference, readers: Option<u32>) -> Result<Scaled>;
+
+    /// Sets what of the reader scaling of `stack` is suspended to `before`, as it was before a deletion
+    /// suspended it.
+    ///
+    /// The flags are sent alone, so that minimum and maximum stay as they are; nothing is sent when they
+    /// are so already.
+    ///
+    /// Calls what [`scale_out`](Self::scale_out) calls.
+    ///
+    /// # Errors
+    ///
+    /// `NothingFound` when the cluster has no scaling target.
+    async fn resume_scaling(&self, stack: StackReference, before: Suspended) -> Result<Change>;
 
     /// Starts the cluster of `stack` if it is stopped, and does not wait until it is available.
     ///
@@ -91,14 +106,16 @@ pub trait AuroraToolkit: fmt::Debug + Send + Sync {
     /// Does the part of deleting the cluster of `stack` that is possible now: readers first, then
     /// the writer, then the cluster; call it again until it answers [`Deletion::Gone`].
     ///
-    /// Before the first instance goes, deletion protection is looked at and reader scaling is
-    /// suspended, so that nothing adds readers meanwhile. A cluster without instances, one that an
+    /// Before an instance goes, deletion protection, ties to other clusters and the snapshot's name are
+    /// looked at, and reader scaling is suspended, so that nothing adds readers meanwhile. A cluster without instances, one that an
     /// earlier run left half deleted and one that is gone are all fine; a stopped one is started first,
     /// since AWS deletes no instance of a stopped cluster; one on its way to another state is let
     /// arrive. The final snapshot is asked for with the cluster, never with an instance. The scaling
-    /// target is not deregistered, and its minimum and maximum stay as they are.
+    /// target is not deregistered, and its minimum and maximum stay as they are. It stays suspended, for a
+    /// new cluster of that name too, until [`resume_scaling`](Self::resume_scaling).
     ///
     /// Calls `rds:DescribeDBClusters`, `rds:DescribeDBInstances`,
+    /// `rds:DescribeDBClusterSnapshots` (for a named snapshot, while there are instances),
     /// `application-autoscaling:DescribeScalableTargets`,
     /// `application-autoscaling:RegisterScalableTarget`, `rds:StartDBCluster`, `rds:DeleteDBInstance`,
     /// `rds:DeleteDBCluster`.
@@ -106,9 +123,9 @@ pub trait AuroraToolkit: fmt::Debug + Send + Sync {
     /// # Errors
     ///
     /// `WrongState` for a cluster that is protected against deletion, that is a member of a global
-    /// database or a replica of another cluster, and `Configuration` for a snapshot name that AWS would
-    /// not take; nothing has been deleted then. `WrongState` when there is another snapshot of that
-    /// name.
+    /// database, a replica of another cluster or the source of one, and when there is another snapshot of
+    /// that name; `Configuration` for a snapshot name that AWS would not take. Nothing has been deleted
+    /// then, unless the snapshot or the tie was made later than the first round.
     async fn delete_database(
         &self,
         stack: StackReference,
@@ -166,6 +183,9 @@ pub struct Cluster {
     /// Why AWS cannot stop it, as a fragment that completes "it is ..": ``a member of the global database
     /// `orders` ``; `None` when it can.
     pub cannot_stop: Option<String>,
+    /// Why AWS would not delete it even without protection, as a fragment like
+    /// [`cannot_stop`](Self::cannot_stop); `None` when it would.
+    pub cannot_delete: Option<String>,
     /// When AWS will start it again, while it is stopped.
     pub restarts_at: Option<SystemTime>,
     /// The scaling of its readers; `None` when it has no scaling target.
@@ -206,6 +226,30 @@ pub struct ReaderScaling {
     pub minimum: u32,
     /// The greatest number of readers.
     pub maximum: u32,
+    /// Which kinds of scaling are suspended.
+    pub suspended: Suspended,
+}
+
+/// Which kinds of scaling are suspended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Suspended {
+    /// Scaling in by policies.
+    pub dynamic_in: bool,
+    /// Scaling out by policies.
+    pub dynamic_out: bool,
+    /// Scaling by the clock.
+    pub scheduled: bool,
+}
+
+impl Suspended {
+    /// Every kind is suspended.
+    pub const ALL: Self = Self { dynamic_in: true, dynamic_out: true, scheduled: true };
+
+    /// Returns whether any kind is suspended.
+    pub fn is_any(self) -> bool {
+        self != Self::default()
+    }
 }
 
 /// What setting the least number of readers did.

@@ -41,6 +41,20 @@ pub(crate) fn endpoint_variables() -> Vec<String> {
     names
 }
 
+/// Refuses ARNs of another account than that of the credentials, each by its key.
+pub(crate) fn refuse_other_accounts(
+    file: &StackFile,
+    account: &str,
+) -> Result<(), bluegreen_deploy::Error> {
+    let others = file.accounts().into_iter().filter(|(_, it)| it != account);
+    let reasons: Vec<String> = others
+        .map(|(key, other)| {
+            format!("`{key}` is in account {other}: the credentials belong to account {account}")
+        })
+        .collect();
+    if reasons.is_empty() { Ok(()) } else { Err(bluegreen_deploy::Error::Refused { reasons }) }
+}
+
 /// Returns the account that the credentials belong to.
 ///
 /// # Errors

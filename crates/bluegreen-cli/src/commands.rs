@@ -75,6 +75,7 @@ impl<'a> Session<'a> {
         }
         let sdk = aws::configuration(&file).await;
         let account = aws::account(&sdk, &file).await?;
+        aws::refuse_other_accounts(&file, &account)?;
         let cancel = CancellationToken::new();
         live::cancel_on_signal(cancel.clone());
         let clock = Clock::system();

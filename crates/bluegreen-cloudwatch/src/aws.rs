@@ -129,6 +129,9 @@ impl CloudWatchToolkit for AwsCloudWatchToolkit {
         let mut alarms = Vec::new();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|err| Error::aws(DESCRIBE, err))?;
+            if page.metric_alarms.is_none() && page.composite_alarms.is_none() {
+                return Err(Error::Incomplete { operation: DESCRIBE, missing: "a list of alarms" });
+            }
             for alarm in page.metric_alarms() {
                 alarms.push(metric_alarm(alarm)?);
             }

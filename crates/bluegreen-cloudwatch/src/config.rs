@@ -72,26 +72,35 @@ impl CloudWatchConfig {
         name.strip_prefix(prefix)?.strip_suffix(suffix)
     }
 
-    /// Returns what is wrong when a name could belong to both stacks: it can when one prefix begins
-    /// with the other and one suffix ends with the other.
-    fn ambiguity(&self) -> Option<ConfigProblem> {
-        let (prefix_a, suffix_a) = self.affixes(StackReference::A);
-        let (prefix_b, suffix_b) = self.affixes(StackReference::B);
-        let prefixes_meet = prefix_a.starts_with(prefix_b) || prefix_b.starts_with(prefix_a);
-        let suffixes_meet = suffix_a.ends_with(suffix_b) || suffix_b.ends_with(suffix_a);
+    /// Returns how the names begin and end (`shop-a-..`) that are alarms of `stack` and also those that `other` has
+    /// of `others_stack`; `None` when no name can be both.
+    ///
+    /// A name can when one prefix begins with the other and one suffix ends with the other.
+    pub fn shared_names(
+        &self,
+        stack: StackReference,
+        other: &Self,
+        others_stack: StackReference,
+    ) -> Option<String> {
+        let (prefix, suffix) = self.affixes(stack);
+        let (other_prefix, other_suffix) = other.affixes(others_stack);
+        let prefixes_meet = prefix.starts_with(other_prefix) || other_prefix.starts_with(prefix);
+        let suffixes_meet = suffix.ends_with(other_suffix) || other_suffix.ends_with(suffix);
         if !(prefixes_meet && suffixes_meet) {
             return None;
         }
+        let longer = |one, other| if str::len(one) < str::len(other) { other } else { one };
+        Some(format!("{}..{}", longer(prefix, other_prefix), longer(suffix, other_suffix)))
+    }
 
+    /// Returns what is wrong when a name could belong to both stacks.
+    fn ambiguity(&self) -> Option<ConfigProblem> {
+        let name = self.shared_names(StackReference::A, self, StackReference::B)?;
         let key = match (&self.prefixes, &self.suffixes) {
             (OneOrPair::Pair(_), _) => "prefixes.b",
             (_, Some(OneOrPair::Pair(_))) => "suffixes.b",
             _ => "prefixes",
         };
-        let longer = |one: &str, other: &str| {
-            if one.len() < other.len() { other.to_owned() } else { one.to_owned() }
-        };
-        let name = format!("{}..{}", longer(prefix_a, prefix_b), longer(suffix_a, suffix_b));
         Some(ConfigProblem::new(
             key,
             format!(
@@ -195,6 +204,17 @@ mod tests {
         for pair in ["{ a = 'shop-', b = 'shop-a-' }", "{ a = 'shop-', b = 'shop-' }"] {
             assert_eq!(check(&format!("prefixes = {pair}"))[0].0, "prefixes.b");
         }
+    }
+
+    #[test]
+    fn two_configurations_share_the_names_that_both_own() {
+        let long = config("prefixes = { a = 'shop-a-', b = 'shop-b-' }");
+        let short = config("prefixes = { a = 'shop-', b = 'web-' }\nsuffixes = '-lag'");
+
+        assert_eq!(short.shared_names(A, &long, B).as_deref(), Some("shop-b-..-lag"));
+        assert_eq!(long.shared_names(B, &short, A).as_deref(), Some("shop-b-..-lag"));
+        assert_eq!(short.shared_names(B, &long, B), None);
+        assert!(short.owns(A, "shop-b-x-lag") && long.owns(B, "shop-b-x-lag"));
     }
 
     #[test]

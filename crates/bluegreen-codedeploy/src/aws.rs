@@ -1,11 +1,11 @@
 //! [`AwsCodeDeployToolkit`], the SDK behind [`CodeDeployToolkit`].
 
-use std::error;
+use std::{error, time::Duration};
 
 use async_trait::async_trait;
 use aws_sdk_codedeploy::{
     Client,
-    config::{Builder, retry::RetryConfig},
+    config::{Builder, retry::RetryConfig, timeout::TimeoutConfig},
     error::{ProvideErrorMetadata, SdkError},
     types::{DeploymentTarget, LifecycleEvent, LifecycleEventStatus},
 };
@@ -21,6 +21,13 @@ const GET: &str = "codedeploy:BatchGetDeploymentTargets";
 /// How often a call is tried. A report that does not arrive keeps a deployment waiting for an hour.
 const ATTEMPTS: u32 = 10;
 
+/// How long one attempt may take.
+const ATTEMPT: Duration = Duration::from_secs(10);
+
+/// How long a call may take with all its attempts: those take a hundred seconds, and the pauses between
+/// them, which the SDK lets grow up to 20 s each, not quite two minutes.
+const OPERATION: Duration = Duration::from_secs(5 * 60);
+
 /// The most targets that AWS describes in a call.
 const MOST_TARGETS: usize = 25;
 
@@ -34,13 +41,21 @@ impl AwsCodeDeployToolkit {
     /// Makes a toolkit for the account and region that `sdk` points at.
     ///
     /// Its calls are tried up to ten times in the SDK's standard mode, whatever `sdk` says: the
-    /// adaptive mode would hold the report back.
+    /// adaptive mode would hold the report back. Each attempt may take 10 s, and a call with all of them 5
+    /// minutes.
     pub fn new(sdk: &SdkConfig) -> Self {
         let retries = RetryConfig::standard().with_max_attempts(ATTEMPTS);
-        Self::from_client(Client::from_conf(Builder::from(sdk).retry_config(retries).build()))
+        let timeouts = sdk
+            .timeout_config()
+            .map_or_else(TimeoutConfig::builder, TimeoutConfig::to_builder)
+            .operation_attempt_timeout(ATTEMPT)
+            .operation_timeout(OPERATION)
+            .build();
+        let config = Builder::from(sdk).retry_config(retries).timeout_config(timeouts);
+        Self::from_client(Client::from_conf(config.build()))
     }
 
-    /// Makes a toolkit over a client that the caller has built, with its retries.
+    /// Makes a toolkit over a client that the caller has built, with its retries and timeouts.
     pub fn from_client(client: Client) -> Self {
         Self { client }
     }

@@ -16,7 +16,8 @@ pub trait CodeDeployToolkit: fmt::Debug + Send + Sync {
     /// A lifecycle event that is over (reported before, timed out, or stopped) is
     /// [`Change::AlreadySo`].
     ///
-    /// Calls `codedeploy:PutLifecycleEventHookExecutionStatus`, with more attempts than the SDK's default.
+    /// Calls `codedeploy:PutLifecycleEventHookExecutionStatus`, with more attempts than the SDK's default:
+    /// it may take up to 5 minutes.
     ///
     /// # Errors
     ///

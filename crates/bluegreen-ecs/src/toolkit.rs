@@ -35,7 +35,8 @@ pub trait EcsToolkit: fmt::Debug + Send + Sync {
 
     /// Lets the service of `stack` run no task, and does not wait until they have stopped.
     ///
-    /// Its scaling must be [suspended](Self::suspend_scaling) first, or it pulls the count back.
+    /// Its scaling must be [suspended](Self::suspend_scaling) first: it pulls the count back, and so does AWS
+    /// when it is suspended.
     ///
     /// Calls `ecs:UpdateService`.
     async fn disable_service(&self, stack: StackReference) -> Result<()>;
@@ -44,7 +45,8 @@ pub trait EcsToolkit: fmt::Debug + Send + Sync {
     ///
     /// A service without a scaling target is [`Change::AlreadySo`]. The caller looks at the
     /// [`service`](Self::service) first and keeps the flags, to hand them back to
-    /// [`resume_scaling`](Self::resume_scaling).
+    /// [`resume_scaling`](Self::resume_scaling). AWS pulls the desired count into the range from minimum to
+    /// maximum with this very call: send [`disable_service`](Self::disable_service) behind it.
     ///
     /// Calls `application-autoscaling:DescribeScalableTargets` and
     /// `application-autoscaling:RegisterScalableTarget`.
@@ -52,9 +54,9 @@ pub trait EcsToolkit: fmt::Debug + Send + Sync {
 
     /// Sets the three flags of the scaling of the service of `stack` to what they were.
     ///
-    /// Calls what [`suspend_scaling`](Self::suspend_scaling) calls. Both send the minimum and the maximum
-    /// that they have just read along with the flags, and fail with a transient error while another
-    /// change of the target is under way.
+    /// Calls what [`suspend_scaling`](Self::suspend_scaling) calls. Both send the flags and nothing else, so
+    /// that a minimum or maximum that somebody changes meanwhile stays: AWS keeps what is left out. Both
+    /// fail with a transient error while another change of the target is under way.
     async fn resume_scaling(&self, stack: StackReference, before: Suspended) -> Result<Change>;
 }
 

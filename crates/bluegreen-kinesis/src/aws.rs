@@ -1,12 +1,17 @@
 //! [`AwsKinesisToolkit`], the Kinesis calls made through the AWS SDK.
 
-use std::error;
+use std::{error, sync::Arc};
 
 use async_trait::async_trait;
-use aws_sdk_kinesis::{Client, error::SdkError, types::ConsumerStatus as Status};
+use aws_sdk_kinesis::{
+    Client,
+    error::SdkError,
+    types::{self, ConsumerStatus as Status},
+};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::SdkConfig;
 use bluegreen_core::{Change, Error, Result, StackReference, ensure_valid};
+use tokio::sync::OnceCell;
 
 use crate::{Consumer, ConsumerStatus, KinesisConfig, KinesisToolkit};
 
@@ -15,10 +20,18 @@ use crate::{Consumer, ConsumerStatus, KinesisConfig, KinesisToolkit};
 pub struct AwsKinesisToolkit {
     client: Client,
     config: KinesisConfig,
+    /// Filled when the stream has been seen.
+    stream: Arc<OnceCell<()>>,
 }
 
 /// The consumers that AWS lets a stream have.
 const MOST_CONSUMERS: usize = 20;
+
+/// The consumers that AWS lets a stream have in an account with On-demand Advantage.
+const MOST_WITH_ADVANTAGE: usize = 50;
+
+/// The consumers of a stream that AWS makes at once.
+const MOST_IN_THE_MAKING: usize = 5;
 
 const NOT_FOUND: Option<&str> = Some("ResourceNotFoundException");
 const IN_USE: Option<&str> = Some("ResourceInUseException");
@@ -42,18 +55,27 @@ impl AwsKinesisToolkit {
     /// As [`new`](Self::new).
     pub fn from_client(client: Client, config: KinesisConfig) -> Result<Self> {
         ensure_valid(&config)?;
-        Ok(Self { client, config })
+        Ok(Self { client, config, stream: Arc::default() })
+    }
+
+    /// Makes sure that the stream exists, which a missing consumer does not tell.
+    async fn find_stream(&self) -> Result<()> {
+        let look = async || {
+            let request = self.client.describe_stream_summary().stream_arn(&self.config.stream_arn);
+            let answer = request.send().await;
+            answer.map(drop).map_err(|err| self.failed("kinesis:DescribeStreamSummary", err))
+        };
+        self.stream.get_or_try_init(look).await.copied()
     }
 
     /// Finds out what `ResourceInUseException` meant: the consumer, or the stream it reads.
     async fn registration_in_use(&self, stack: StackReference) -> Result<Change> {
-        match self.describe_consumer(stack).await {
-            Ok(consumer) => Ok(registered_as(&consumer.name, &consumer.status)),
-            Err(err) if err.is_absent() => Ok(Change::NotYet {
+        Ok(match self.describe_consumer(stack).await? {
+            Some(consumer) => registered_as(&consumer.name, &consumer.status),
+            None => Change::NotYet {
                 reason: format!("stream `{}` is not active", self.config.stream_arn),
-            }),
-            Err(err) => Err(err),
-        }
+            },
+        })
     }
 
     /// Finds out what `LimitExceededException` meant: the stream's quota, or a rate.
@@ -62,7 +84,7 @@ impl AwsKinesisToolkit {
         let name = self.config.consumers.of(stack);
         let stream = &self.config.stream_arn;
 
-        let mut count = 0;
+        let (mut count, mut in_the_making) = (0, 0);
         let mut pages =
             self.client.list_stream_consumers().stream_arn(stream).into_paginator().send();
         while let Some(page) = pages.next().await {
@@ -71,14 +93,17 @@ impl AwsKinesisToolkit {
                 return Ok(registered_as(name, &status(ours.consumer_status())));
             }
             count += page.consumers().len();
+            let creating = |it: &&types::Consumer| *it.consumer_status() == Status::Creating;
+            in_the_making += page.consumers().iter().filter(creating).count();
         }
 
-        if count >= MOST_CONSUMERS {
+        if count >= MOST_CONSUMERS && in_the_making < MOST_IN_THE_MAKING {
             return Err(Error::WrongState {
                 resource: format!("stream `{stream}`"),
                 state: format!("read by {count} consumers already"),
                 expected: format!(
-                    "fewer than {MOST_CONSUMERS}: remove one to make room for `{name}`"
+                    "fewer than {MOST_CONSUMERS} ({MOST_WITH_ADVANTAGE} with On-demand Advantage): \
+                     remove one to make room for `{name}`"
                 ),
             });
         }
@@ -118,7 +143,7 @@ impl KinesisToolkit for AwsKinesisToolkit {
         Ok(change)
     }
 
-    async fn describe_consumer(&self, stack: StackReference) -> Result<Consumer> {
+    async fn describe_consumer(&self, stack: StackReference) -> Result<Option<Consumer>> {
         const OPERATION: &str = "kinesis:DescribeStreamConsumer";
         let incomplete = |missing| Error::Incomplete { operation: OPERATION, missing };
         let name = self.config.consumers.of(stack);
@@ -128,7 +153,8 @@ impl KinesisToolkit for AwsKinesisToolkit {
         let output = match answer {
             Ok(output) => output,
             Err(err) if err.code() == NOT_FOUND => {
-                return Err(Error::NotFound { resource: format!("stream consumer `{name}`") });
+                self.find_stream().await?;
+                return Ok(None);
             }
             Err(err) => return Err(Error::aws(OPERATION, err)),
         };
@@ -140,7 +166,7 @@ impl KinesisToolkit for AwsKinesisToolkit {
         }
         let status = status(&consumer.consumer_status);
         tracing::debug!(consumer = name, ?status, "looked");
-        Ok(Consumer { name: name.clone(), arn: consumer.consumer_arn, status })
+        Ok(Some(Consumer { name: name.clone(), arn: consumer.consumer_arn, status }))
     }
 
     async fn deregister_consumer(&self, stack: StackReference) -> Result<Change> {
@@ -150,12 +176,13 @@ impl KinesisToolkit for AwsKinesisToolkit {
         let answer = request.stream_arn(&self.config.stream_arn).consumer_name(name).send().await;
         let change = match answer {
             Ok(_) => Change::Made,
-            Err(err) if err.code() == NOT_FOUND => Change::AlreadySo,
-            Err(err) if err.code() == IN_USE => match self.describe_consumer(stack).await {
-                Ok(Consumer { status: ConsumerStatus::Deleting, .. }) => Change::AlreadySo,
-                Ok(consumer) => being(name, &consumer.status),
-                Err(err) if err.is_absent() => Change::AlreadySo,
-                Err(err) => return Err(err),
+            Err(err) if err.code() == NOT_FOUND => {
+                self.find_stream().await?;
+                Change::AlreadySo
+            }
+            Err(err) if err.code() == IN_USE => match self.describe_consumer(stack).await? {
+                None | Some(Consumer { status: ConsumerStatus::Deleting, .. }) => Change::AlreadySo,
+                Some(consumer) => being(name, &consumer.status),
             },
             Err(err) if err.code() == LIMIT => Change::NotYet {
                 reason: format!("too many calls at once to remove stream consumer `{name}`"),

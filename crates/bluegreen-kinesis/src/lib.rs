@@ -10,7 +10,9 @@
 //! # async fn example(sdk: &aws_types::SdkConfig, config: KinesisConfig) -> bluegreen_core::Result<()> {
 //! let kinesis = AwsKinesisToolkit::new(sdk, config)?;
 //! kinesis.register_consumer(StackReference::B).await?;
-//! println!("{:?}", kinesis.describe_consumer(StackReference::B).await?.status);
+//! if let Some(consumer) = kinesis.describe_consumer(StackReference::B).await? {
+//!     println!("{:?}", consumer.status);
+//! }
 //! # Ok(())
 //! # }
 //! ```

@@ -17,30 +17,36 @@ pub trait KinesisToolkit: fmt::Debug + Send + Sync {
     /// One that is there or being created is [`Change::AlreadySo`]; one that is being removed, or a
     /// stream that is not active, or too many registrations at once, is [`Change::NotYet`].
     ///
-    /// Calls `kinesis:RegisterStreamConsumer`, and where that is refused `kinesis:DescribeStreamConsumer`
-    /// or `kinesis:ListStreamConsumers`.
+    /// Calls `kinesis:RegisterStreamConsumer`, and where that is refused what
+    /// [`describe_consumer`](Self::describe_consumer) calls, or `kinesis:ListStreamConsumers`.
     ///
     /// # Errors
     ///
-    /// `NotFound` for a missing stream, `WrongState` for one that has all the 20 consumers it can have.
+    /// `NotFound` for a missing stream. `WrongState` for one that takes no more: AWS allows 20 consumers,
+    /// and 50 with On-demand Advantage, which the stream does not tell.
     async fn register_consumer(&self, stack: StackReference) -> Result<Change>;
 
-    /// Returns the consumer of `stack`.
+    /// Returns the consumer of `stack`; `None` when it is not registered.
     ///
-    /// Calls `kinesis:DescribeStreamConsumer`.
+    /// Calls `kinesis:DescribeStreamConsumer`, and for one that is not registered
+    /// `kinesis:DescribeStreamSummary` (once per toolkit: AWS has the same refusal for a missing stream).
     ///
     /// # Errors
     ///
-    /// `NotFound` when it is not registered.
-    async fn describe_consumer(&self, stack: StackReference) -> Result<Consumer>;
+    /// `NotFound` for a missing stream.
+    async fn describe_consumer(&self, stack: StackReference) -> Result<Option<Consumer>>;
 
     /// Removes the consumer of `stack`, and does not wait until it is gone.
     ///
     /// One that is missing or on its way out is [`Change::AlreadySo`]; one that is still being made,
     /// or too many such calls at once, is [`Change::NotYet`].
     ///
-    /// Calls `kinesis:DeregisterStreamConsumer`, and where that is refused
-    /// `kinesis:DescribeStreamConsumer`.
+    /// Calls `kinesis:DeregisterStreamConsumer`, and where that is refused what
+    /// [`describe_consumer`](Self::describe_consumer) calls.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` for a missing stream.
     async fn deregister_consumer(&self, stack: StackReference) -> Result<Change>;
 }
 

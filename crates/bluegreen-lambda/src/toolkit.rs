@@ -31,8 +31,13 @@ pub trait LambdaToolkit: fmt::Debug + Send + Sync {
 
     /// Lists the event source mappings of the function of `stack`, to the last page, sorted by UUID.
     ///
-    /// Calls `lambda:GetFunction`, `lambda:GetAlias` (once per function and toolkit) and
-    /// `lambda:ListEventSourceMappings` (AWS allows 15 calls a second together).
+    /// Calls `lambda:GetFunction`, `lambda:GetAlias` (once per function and toolkit) and, for each page of
+    /// a hundred, `lambda:ListEventSourceMappings`: with an alias, function and alias are listed each.
+    /// AWS allows 15 calls a second together.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` without function or alias, `Incomplete` when an answer lacks its list.
     async fn list_event_source_mappings(
         &self,
         stack: StackReference,
@@ -98,6 +103,11 @@ pub trait LambdaToolkit: fmt::Debug + Send + Sync {
     /// Calls `events:ListEventBuses`, `events:ListRuleNamesByTarget` and `events:DescribeRule`, and
     /// what [`function`](Self::function) calls (once per function and toolkit; the event buses are
     /// listed once per toolkit too). Schedules of EventBridge Scheduler are not rules and are not found.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` without function or alias, `Incomplete` when an answer lacks its list. It is transient
+    /// that the listing took longer than AWS keeps the token of its next page.
     async fn rules(&self, stack: StackReference) -> Result<Vec<Rule>>;
 
     /// Switches rules that target the function of `stack` on; only those that are not yet so are

@@ -64,7 +64,7 @@ impl AwsSnsToolkit {
 
     /// Looks through the topic's subscriptions for those of both stacks.
     async fn find(&self, topic: &str, endpoints: &Pair<String>) -> Result<Pair<Option<String>>> {
-        let mut found = Pair::default();
+        let mut found: Pair<Option<String>> = Pair::default();
         let pages = self.client.list_subscriptions_by_topic().topic_arn(topic).into_paginator();
         let mut subscriptions = pages.items().send();
         while let Some(subscription) = subscriptions.next().await {
@@ -73,12 +73,23 @@ impl AwsSnsToolkit {
             })?;
             // One that is not confirmed, or deleted, has such a word instead of an ARN.
             let arn = subscription.subscription_arn.filter(|it| it.starts_with("arn:"));
-            let endpoint = subscription.endpoint.unwrap_or_default();
-            if endpoint == endpoints.a {
-                found.a = arn;
+            let (Some(arn), Some(endpoint)) = (arn, subscription.endpoint) else { continue };
+            let place = if endpoint == endpoints.a {
+                &mut found.a
             } else if endpoint == endpoints.b {
-                found.b = arn;
+                &mut found.b
+            } else {
+                continue;
+            };
+            if let Some(other) = place.as_ref().filter(|it| **it != arn) {
+                return Err(Error::WrongState {
+                    resource: format!("topic `{topic}`"),
+                    state: format!("subscribed to twice by `{endpoint}`: `{other}` and `{arn}`"),
+                    expected: "one of them: delete the other, or name them by `subscriptions`"
+                        .to_owned(),
+                });
             }
+            *place = Some(arn);
         }
         Ok(found)
     }
@@ -126,7 +137,7 @@ impl SnsToolkit for AwsSnsToolkit {
         };
         let policy = attributes.get("FilterPolicy").cloned().map(FilterPolicy);
         let filter = policy.filter(|it| !it.is_empty());
-        let disabled = filter.as_ref() == Some(&self.config.disabling());
+        let disabled = filter.as_ref().is_some_and(|it| self.config.disables(it));
         tracing::debug!(subscription = arn, ?filter, disabled, "looked");
         Ok(Subscription { arn, filter, scope, disabled })
     }
@@ -144,11 +155,11 @@ impl SnsToolkit for AwsSnsToolkit {
         };
         let wanted = wanted.filter(|it| !it.is_empty());
 
-        if wanted.as_ref() == Some(&self.config.disabling()) {
+        if wanted.as_ref().is_some_and(|it| self.config.disables(it)) {
             return Err(Error::WrongState {
                 resource: named(&arn),
                 state: "to get the very policy that disables it".to_owned(),
-                expected: "the policy that it had before, or an `enabled-filter`".to_owned(),
+                expected: "one that lets messages through: set `enabled-filter`".to_owned(),
             });
         }
         if wanted == current {

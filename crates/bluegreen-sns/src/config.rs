@@ -38,9 +38,17 @@ impl SnsConfig {
         self.enabled_filter.as_ref().map(FilterPolicy::from)
     }
 
-    pub(crate) fn disabling(&self) -> FilterPolicy {
+    /// Returns the policy that a subscription is disabled with: the `disabled-filter`, else the default.
+    pub fn disabling(&self) -> FilterPolicy {
         let default = || FilterPolicy(BLOCKING.to_owned());
         self.disabled_filter.as_ref().map_or_else(default, FilterPolicy::from)
+    }
+
+    /// Returns whether a subscription with this policy is disabled: it is the
+    /// [configured one](Self::disabling), or [one of this crate's](FilterPolicy::is_blocking), which
+    /// may have been set before another was configured.
+    pub fn disables(&self, policy: &FilterPolicy) -> bool {
+        policy.is_blocking() || *policy == self.disabling()
     }
 
     fn check_names(&self) -> Vec<ConfigProblem> {
@@ -90,7 +98,7 @@ impl ToolkitConfig for SnsConfig {
         let mut problems = self.check_names();
         if let Some(filter) = &self.enabled_filter {
             problems.extend(check_filter("enabled-filter", filter));
-            if FilterPolicy::from(filter) == self.disabling() {
+            if self.disables(&FilterPolicy::from(filter)) {
                 problems.push(ConfigProblem::new(
                     "enabled-filter",
                     "is the policy of a disabled subscription: expected one that lets messages through",
@@ -363,5 +371,19 @@ mod tests {
         assert!(enabled_by(json!({})).is_empty());
         assert!(enabled_by(json!({"key": [{"exists": false}]})).is_empty());
         assert_eq!(enabled_by(json!({"__bluegreen_blocked__": ["never"]})).len(), 1);
+    }
+
+    #[test]
+    fn the_default_disabling_policy_enables_nothing_though_another_is_configured() {
+        let config = SnsConfig {
+            disabled_filter: object(json!({"never": ["ever"]})),
+            enabled_filter: object(json!({"__bluegreen_blocked__": ["never"]})),
+            ..by_arn()
+        };
+
+        let found = problems(&config);
+
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].starts_with("`enabled-filter`: is the policy of a disabled"), "{found:?}");
     }
 }

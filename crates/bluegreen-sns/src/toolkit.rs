@@ -20,7 +20,8 @@ pub trait SnsToolkit: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// `NotFound` for a subscription that is not there or not yet confirmed.
+    /// `NotFound` for a subscription that is not there or not yet confirmed; `WrongState` for an endpoint
+    /// with two confirmed subscriptions to the topic.
     async fn subscription(&self, stack: StackReference) -> Result<Subscription>;
 
     /// Lets messages through to the subscription of `stack` again.
@@ -31,13 +32,18 @@ pub trait SnsToolkit: fmt::Debug + Send + Sync {
     /// an empty one.
     ///
     /// Calls what [`subscription`](Self::subscription) calls and `sns:SetSubscriptionAttributes`.
+    ///
+    /// # Errors
+    ///
+    /// `WrongState` when the policy it would get is one that disables it.
     async fn enable_subscription(
         &self,
         stack: StackReference,
         filter: Option<FilterPolicy>,
     ) -> Result<Change>;
 
-    /// Keeps all messages from the subscription of `stack`.
+    /// Keeps all messages from the subscription of `stack`, with the configured `disabled-filter`.
+    /// One that is disabled already, by that or by the default policy, is [`Change::AlreadySo`].
     ///
     /// The caller looks at the [`subscription`](Self::subscription) first and keeps its policy, to
     /// hand it back to [`enable_subscription`](Self::enable_subscription).
@@ -55,13 +61,17 @@ pub struct Subscription {
     pub filter: Option<FilterPolicy>,
     /// What the policy looks at.
     pub scope: FilterScope,
-    /// Whether the policy is the configured disabling one: no message passes.
+    /// Whether no message passes: the policy is the configured disabling one, or
+    /// [one of this crate's](FilterPolicy::is_blocking).
     pub disabled: bool,
 }
 
 /// The JSON text of a filter policy, kept to the letter; two are equal when their JSON is.
 #[derive(Clone, Debug)]
 pub struct FilterPolicy(pub String);
+
+/// The key of the default disabling policy: a message without this attribute does not match.
+const BLOCKING_KEY: &str = "__bluegreen_blocked__";
 
 /// What a filter policy looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +86,12 @@ impl FilterPolicy {
     /// Returns whether the policy lets every message through: it is empty text or `{}`.
     pub fn is_empty(&self) -> bool {
         self.0.trim().is_empty() || self.json().is_some_and(|it| it == serde_json::json!({}))
+    }
+
+    /// Returns whether the policy is one by which this crate disables a subscription, whatever is
+    /// configured now: it has the key `__bluegreen_blocked__`, which no message is to have.
+    pub fn is_blocking(&self) -> bool {
+        self.json().is_some_and(|it| it.get(BLOCKING_KEY).is_some())
     }
 
     fn json(&self) -> Option<serde_json::Value> {
@@ -124,6 +140,21 @@ mod tests {
         assert_eq!(policy("{oops"), policy("{oops"));
         assert_ne!(policy("{oops"), policy("{ oops"));
         assert_ne!(policy("{oops"), policy("{}"));
+    }
+
+    #[test]
+    fn a_policy_with_the_blocking_key_is_blocking_whatever_else_it_has() {
+        for text in [
+            r#"{"__bluegreen_blocked__":["never"]}"#,
+            r#"{ "type": ["order"], "__bluegreen_blocked__": ["ever"] }"#,
+        ] {
+            assert!(policy(text).is_blocking(), "{text}");
+        }
+        for text in
+            ["", "{}", "{oops", r#"{"type":["order"]}"#, r#"{"type":["__bluegreen_blocked__"]}"#]
+        {
+            assert!(!policy(text).is_blocking(), "{text}");
+        }
     }
 
     #[test]

@@ -84,10 +84,11 @@ impl AwsAuroraToolkit {
             deletion_protection: deletion_protection(&cluster)?,
             engine_mode: engine_mode(&cluster)?.to_owned(),
             cannot_stop: cannot_stop(&cluster)?,
+            cannot_delete: tied(&cluster),
             restarts_at: cluster
                 .automatic_restart_time()
                 .and_then(|it| SystemTime::try_from(*it).ok()),
-            scaling: target.as_ref().map(scaling::limits),
+            scaling: target.as_ref().map(scaling::scaling).transpose()?,
         })
     }
 
@@ -132,21 +133,20 @@ pub(super) fn cannot_stop(cluster: &DbCluster) -> Result<Option<String>> {
     if engine_mode(cluster)? == "serverless" {
         return Ok(Some("Aurora Serverless v1".to_owned()));
     }
-    if let Some(why) = tied(cluster) {
-        return Ok(Some(why));
-    }
-    let replicas = cluster.read_replica_identifiers();
-    Ok((!replicas.is_empty()).then(|| format!("the source of `{}`", replicas.join("`, `"))))
+    Ok(tied(cluster))
 }
 
-/// Says of which other cluster this one is a part, if it is of one.
+/// Says what ties the cluster to others, if anything does: AWS neither stops nor deletes it then.
 pub(super) fn tied(cluster: &DbCluster) -> Option<String> {
     let given = |it: &&str| !it.is_empty();
     if let Some(global) = cluster.global_cluster_identifier().filter(given) {
         return Some(format!("a member of the global database `{global}`"));
     }
-    let source = cluster.replication_source_identifier().filter(given)?;
-    Some(format!("a replica of `{source}`"))
+    if let Some(source) = cluster.replication_source_identifier().filter(given) {
+        return Some(format!("a replica of `{source}`"));
+    }
+    let replicas = cluster.read_replica_identifiers();
+    (!replicas.is_empty()).then(|| format!("the source of `{}`", replicas.join("`, `")))
 }
 
 /// Returns whether an identifier in an answer is this name: RDS ignores case.

@@ -1,6 +1,9 @@
 //! Deleting a cluster, round by round.
 
-use aws_sdk_rds::{error::ProvideErrorMetadata, types::DbCluster};
+use aws_sdk_rds::{
+    error::ProvideErrorMetadata,
+    types::{DbCluster, DbClusterSnapshot},
+};
 use bluegreen_core::{ConfigProblem, Error, Result};
 use futures::future;
 
@@ -12,6 +15,7 @@ use crate::{
 
 const DELETE_INSTANCE: &str = "rds:DeleteDBInstance";
 const DELETE_CLUSTER: &str = "rds:DeleteDBCluster";
+const DESCRIBE_SNAPSHOTS: &str = "rds:DescribeDBClusterSnapshots";
 
 /// An instance that a cluster still has.
 struct Instance {
@@ -46,6 +50,9 @@ impl AwsAuroraToolkit {
         let instances = self.instances_left(name, &cluster).await?;
         if instances.iter().all(|it| it.is_going) {
             return self.delete_cluster(name, snapshot).await;
+        }
+        if let FinalSnapshot::Named(id) = snapshot {
+            self.refuse_taken_name(id).await?;
         }
         // The writer may go only after the last reader: without it, AWS would make a reader the writer.
         let (writers, readers): (Vec<_>, Vec<_>) =
@@ -95,6 +102,27 @@ impl AwsAuroraToolkit {
             }
         }
         Ok(left)
+    }
+
+    /// Refuses a snapshot's name that is taken, which AWS would only when all instances are gone.
+    async fn refuse_taken_name(&self, snapshot: &str) -> Result<()> {
+        let look =
+            self.rds.describe_db_cluster_snapshots().db_cluster_snapshot_identifier(snapshot);
+        let output = match look.send().await {
+            Ok(output) => output,
+            Err(err) => match err.as_service_error() {
+                Some(it) if it.is_db_cluster_snapshot_not_found_fault() => return Ok(()),
+                _ => return Err(Error::aws(DESCRIBE_SNAPSHOTS, err)),
+            },
+        };
+        let found = output.db_cluster_snapshots.ok_or(Error::Incomplete {
+            operation: DESCRIBE_SNAPSHOTS,
+            missing: "the cluster snapshots",
+        })?;
+        let is_it = |it: &DbClusterSnapshot| {
+            cluster::same_name(it.db_cluster_snapshot_identifier(), snapshot)
+        };
+        if found.iter().any(is_it) { Err(taken(snapshot)) } else { Ok(()) }
     }
 
     /// Deletes, side by side, those of the instances that are not being deleted yet.
@@ -185,11 +213,7 @@ impl AwsAuroraToolkit {
             Err(Error::NotFound { .. }) => Ok(Deletion::Gone),
             Err(err) => Err(err),
             Ok(cluster) if cluster.status() == Some("deleting") => Ok(cluster_to_go(name)),
-            Ok(_) => Err(Error::WrongState {
-                resource: format!("cluster snapshot `{snapshot}`"),
-                state: "there already".to_owned(),
-                expected: "a name that no snapshot has".to_owned(),
-            }),
+            Ok(_) => Err(taken(snapshot)),
         }
     }
 }
@@ -203,7 +227,9 @@ fn refuse_kept(name: &str, cluster: &DbCluster) -> Result<()> {
         Some(what) => Err(Error::WrongState {
             resource: cluster_named(name),
             state: what,
-            expected: "a cluster that stands by itself: detach or promote it first".to_owned(),
+            expected: "a cluster that stands by itself: detach or promote it, or the replicas \
+                       that it has, first"
+                .to_owned(),
         }),
         None => Ok(()),
     }
@@ -214,6 +240,14 @@ fn protected(name: &str) -> Error {
         resource: cluster_named(name),
         state: "protected against deletion".to_owned(),
         expected: "deletion protection to be off: switch it off first".to_owned(),
+    }
+}
+
+fn taken(snapshot: &str) -> Error {
+    Error::WrongState {
+        resource: format!("cluster snapshot `{snapshot}`"),
+        state: "there already".to_owned(),
+        expected: "a name that no snapshot has".to_owned(),
     }
 }
 

@@ -85,6 +85,20 @@ fn lists(alarms: Vec<MetricAlarm>, composites: Vec<CompositeAlarm>) -> Rule {
         })
 }
 
+#[tokio::test]
+async fn an_answer_without_any_list_is_not_an_empty_one() {
+    let nothing =
+        mock!(Client::describe_alarms).then_output(|| DescribeAlarmsOutput::builder().build());
+    let empty = mock!(Client::describe_alarms)
+        .then_output(|| DescribeAlarmsOutput::builder().set_metric_alarms(Some(vec![])).build());
+
+    let err = toolkit(&[&nothing]).alarms(A).await.unwrap_err();
+    let none = toolkit(&[&empty]).alarms(A).await.unwrap();
+
+    assert!(matches!(err, Error::Incomplete { operation: DESCRIBE, .. }), "{err:?}");
+    assert_eq!(none, []);
+}
+
 type Sent = Arc<Mutex<Vec<Vec<String>>>>;
 
 /// Takes every call, and keeps the names of each.

@@ -84,20 +84,31 @@ async fn report_refused(code: &'static str) -> Result<Change> {
 }
 
 /// Throttles so many calls, then takes them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Throttles {
     first: usize,
+    /// How long it takes to answer.
+    takes: Duration,
+    /// Whether the first call is never answered.
+    hangs: bool,
     calls: Arc<AtomicUsize>,
 }
 
 impl HttpConnector for Throttles {
     fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
         let earlier = self.calls.fetch_add(1, Ordering::SeqCst);
-        HttpConnectorFuture::ready(Ok(if earlier < self.first {
-            refusal("ThrottlingException")
-        } else {
-            answer(200, &json!({}))
-        }))
+        let Self { first, takes, hangs, .. } = *self;
+        HttpConnectorFuture::new(async move {
+            if hangs && earlier == 0 {
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep_until(tokio::time::Instant::now() + takes).await;
+            Ok(if earlier < first {
+                refusal("ThrottlingException")
+            } else {
+                answer(200, &json!({}))
+            })
+        })
     }
 }
 
@@ -110,6 +121,7 @@ fn sdk(throttles: Throttles) -> SdkConfig {
         .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()))
         .http_client(http_client_fn(move |_, _| connector.clone()))
         .retry_config(RetryConfig::standard())
+        .timeout_config(TimeoutConfig::builder().operation_timeout(Duration::from_secs(60)).build())
         .build()
 }
 
@@ -157,13 +169,38 @@ async fn what_a_report_is_refused_for_is_told_apart() {
 
 #[tokio::test(start_paused = true)]
 async fn a_report_is_tried_ten_times_though_the_sdk_is_set_to_three() {
-    let throttles = Throttles { first: 9, calls: Arc::default() };
+    let throttles = Throttles { first: 9, ..Default::default() };
 
     let change =
         AwsCodeDeployToolkit::new(&sdk(throttles.clone())).report(hook(), HookStatus::Failed).await;
 
     assert_eq!(change.unwrap(), Change::Made);
     assert_eq!(throttles.calls.load(Ordering::SeqCst), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_slow_attempts_have_the_time_they_need_though_the_sdk_is_set_to_a_minute() {
+    let takes = Duration::from_secs(9);
+    let throttles = Throttles { first: 9, takes, ..Default::default() };
+
+    let change =
+        AwsCodeDeployToolkit::new(&sdk(throttles.clone())).report(hook(), HookStatus::Failed).await;
+
+    assert_eq!(change.unwrap(), Change::Made);
+    assert_eq!(throttles.calls.load(Ordering::SeqCst), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_without_an_answer_ends_after_ten_seconds_and_is_repeated() {
+    let throttles = Throttles { hangs: true, ..Default::default() };
+    let began = tokio::time::Instant::now();
+
+    let change =
+        AwsCodeDeployToolkit::new(&sdk(throttles.clone())).report(hook(), HookStatus::Failed).await;
+
+    assert_eq!(change.unwrap(), Change::Made);
+    assert_eq!(throttles.calls.load(Ordering::SeqCst), 2);
+    assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
 }
 
 #[tokio::test]

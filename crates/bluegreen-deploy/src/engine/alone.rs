@@ -46,7 +46,11 @@ impl Engine {
         }
         let warnings = Mutex::default();
         let context = self.context(store, &warnings, self.rounds.begin());
-        if steps.iter().any(|it| it.effect() != Effect::Harmless) {
+        let about_sources = ["exclusive", "kinesis", "lambda", "sqs"];
+        if steps
+            .iter()
+            .any(|it| it.effect() != Effect::Harmless && about_sources.contains(&it.id().subject()))
+        {
             let reasons = self.refusals(&[Phase::Prepare], &context).await?;
             if !reasons.is_empty() {
                 return Err(Error::Refused { reasons });

@@ -80,7 +80,8 @@ impl StackFile {
     ///
     /// Everything that is wrong with the file at once, each with its place: syntax errors, unknown and missing
     /// keys, values of the wrong type or out of bounds, what a toolkit's configuration does not accept,
-    /// ARNs of another Region or account, resources named twice, and what this version cannot do.
+    /// ARNs of another Region or account, resources named twice, alarms that two tables share, keys without
+    /// effect, and what this version cannot do.
     pub fn parse(
         text: &str,
         path: &Path,
@@ -140,6 +141,8 @@ fn read(mut root: Table<'_>) -> StackFile {
 
     names::check_arns(&tables, region.as_deref(), account_id.as_deref());
     names::check_repeats(&tables);
+    #[cfg(feature = "cloudwatch")]
+    cloudwatch::check_overlaps(&tables, &stack_file.cloudwatch);
     for it in tables {
         it.table.finish();
     }

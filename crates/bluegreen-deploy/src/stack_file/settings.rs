@@ -6,6 +6,12 @@ use std::{
     time::Duration,
 };
 
+use bluegreen_core::Arn;
+#[cfg(feature = "sns")]
+use bluegreen_core::StackReference;
+#[cfg(feature = "sns")]
+use bluegreen_sns::SnsConfig;
+
 /// What a stack file says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StackFile {
@@ -49,6 +55,48 @@ pub struct StackFile {
     pub sqs: Vec<Resource<SqsSettings>>,
 }
 
+impl StackFile {
+    /// Returns the accounts of all ARNs in the file, each with where it is named: `kinesis.clicks stream-arn`,
+    /// `sns.catalogue endpoints.b`.
+    ///
+    /// What is no ARN (an endpoint may be an address), and what has no account in its ARN, is left out.
+    pub fn accounts(&self) -> Vec<(String, String)> {
+        let arns: &[Vec<(String, &str)>] = &[
+            #[cfg(feature = "kinesis")]
+            kinesis_arns(&self.kinesis),
+            #[cfg(feature = "sns")]
+            sns_arns(&self.sns),
+        ];
+        let account = |(place, arn): &(String, &str)| {
+            let account = arn.parse::<Arn>().ok()?.account;
+            (!account.is_empty()).then(|| (place.clone(), account))
+        };
+        arns.iter().flatten().filter_map(account).collect()
+    }
+}
+
+#[cfg(feature = "kinesis")]
+fn kinesis_arns(resources: &[Resource<KinesisSettings>]) -> Vec<(String, &str)> {
+    let place = |name: &str| format!("kinesis.{name} stream-arn");
+    resources.iter().map(|it| (place(&it.name), it.settings.config.stream_arn.as_str())).collect()
+}
+
+#[cfg(feature = "sns")]
+fn sns_arns(resources: &[Resource<SnsSettings>]) -> Vec<(String, &str)> {
+    let mut arns = Vec::new();
+    for Resource { name, settings, .. } in resources {
+        let SnsConfig { subscriptions, topic, endpoints, .. } = &settings.config;
+        arns.extend(topic.as_deref().map(|arn| (format!("sns.{name} topic"), arn)));
+        for (key, pair) in [("subscriptions", subscriptions), ("endpoints", endpoints)] {
+            for stack in StackReference::BOTH {
+                let arn = pair.as_ref().map(|it| it.of(stack).as_str());
+                arns.extend(arn.map(|arn| (format!("sns.{name} {key}.{stack}"), arn)));
+            }
+        }
+    }
+    arns
+}
+
 /// A pair of resources, one per stack: a table `[service.name]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resource<T> {
@@ -60,7 +108,8 @@ pub struct Resource<T> {
     pub skip: BTreeSet<String>,
     /// The resources, as `service.name`, that its steps wait for; `None` is every step of the lines above.
     pub after: Option<Vec<String>>,
-    /// Whether finding nothing to switch is fine.
+    /// Whether finding nothing to switch is fine. Always `false` for DynamoDB, Kinesis, SNS and SQS, which have
+    /// nothing to find.
     pub optional: bool,
     /// What is particular to its service.
     pub settings: T,

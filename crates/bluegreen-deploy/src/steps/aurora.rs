@@ -65,6 +65,12 @@ impl Aurora {
         format!("{}/{stack}/{aspect}", self.declaration.key())
     }
 
+    /// Returns where it is remembered what of the reader scaling of `stack` was suspended before
+    /// `aurora.delete` suspended all of it.
+    fn flags_key(&self, stack: StackReference) -> String {
+        self.key(stack, "flags")
+    }
+
     fn wrong_state(
         &self,
         stack: StackReference,
@@ -129,7 +135,10 @@ impl Resource for Aurora {
         };
         let summary = format!("{}, {}", cluster.state, readers(cluster.available_readers()));
         Ok(match cluster.scaling {
-            Some(it) => format!("{summary} (minimum {} of {})", it.minimum, it.maximum),
+            Some(it) => {
+                let suspended = if it.suspended.is_any() { ", scaling suspended" } else { "" };
+                format!("{summary} (minimum {} of {}{suspended})", it.minimum, it.maximum)
+            }
             None => summary,
         })
     }
@@ -148,6 +157,7 @@ fn readers(count: u32) -> String {
 
 #[cfg(test)]
 mod tests {
+    use bluegreen_aurora::Suspended;
     use bluegreen_core::StackReference::{A, B};
 
     use super::{testing::*, *};
@@ -207,6 +217,9 @@ mod tests {
 
         assert_eq!(summary(A).await, "available, 2 readers (minimum 1 of 5)");
         assert_eq!(summary(B).await, "stopped, 0 readers");
+        suspend(&account, A, Suspended { dynamic_out: true, ..Suspended::default() });
+        let suspended = "available, 2 readers (minimum 1 of 5, scaling suspended)";
+        assert_eq!(summary(A).await, suspended);
         account.remove(B);
         assert_eq!(summary(B).await, "missing");
     }

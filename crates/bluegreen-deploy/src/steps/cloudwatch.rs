@@ -84,6 +84,10 @@ impl CloudWatch {
         stack: StackReference,
     ) -> Result<BTreeSet<String>> {
         let partner = stack.partner();
+        // Only the active stack is a model: on a standby everything is off.
+        if !context.is_active(partner) {
+            return Ok(BTreeSet::new());
+        }
         let listed = self.listed(context, partner).await?;
         Ok(listed
             .iter()
@@ -181,12 +185,15 @@ impl Step for Enable {
         for alarm in alarms.iter().filter(|it| it.state == AlarmState::Alarm) {
             context.warn(format!("alarm `{}` is firing: enabling it pages nobody", alarm.name));
         }
+        // A call that AWS refuses does not keep the others from being made.
+        let mut failure = None;
         for alarms in alarms.chunks(NAMES_PER_CALL) {
             context.limits.alarms.take(1).await;
             let alarms = Selection::Only(alarms.to_vec());
-            self.alarms.toolkit.enable_alarms_actions(self.stack, alarms).await?;
+            let switched = self.alarms.toolkit.enable_alarms_actions(self.stack, alarms).await;
+            failure = failure.or(switched.err());
         }
-        Ok(())
+        failure.map_or(Ok(()), |err| Err(err.into()))
     }
 
     fn undo(&self) -> Option<&'static str> {
@@ -245,12 +252,14 @@ impl Step for Disable {
             .partition(|it| it.actions_enabled);
         let left_off = LeftOff { off: off.into_iter().map(|it| it.name).collect() };
         left_off.remember(context, &self.alarms.memory(self.stack), self.stack)?;
+        let mut failure = None;
         for alarms in on.chunks(NAMES_PER_CALL) {
             context.limits.alarms.take(1).await;
             let alarms = Selection::Only(alarms.to_vec());
-            self.alarms.toolkit.disable_alarms_actions(self.stack, alarms).await?;
+            let switched = self.alarms.toolkit.disable_alarms_actions(self.stack, alarms).await;
+            failure = failure.or(switched.err());
         }
-        Ok(())
+        failure.map_or(Ok(()), |err| Err(err.into()))
     }
 
     fn undo(&self) -> Option<&'static str> {

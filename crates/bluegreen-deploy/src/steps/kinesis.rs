@@ -35,18 +35,16 @@ impl Kinesis {
         }
     }
 
-    /// Returns the status of the consumer of `stack`; `None` when it is not registered.
+    /// Returns the status of the consumer of `stack`; `None` when it is not registered. Without the stream
+    /// it is an error.
     async fn status(
         &self,
         context: &Context<'_>,
         stack: StackReference,
     ) -> Result<Option<ConsumerStatus>> {
         let look = async {
-            match self.toolkit.describe_consumer(stack).await {
-                Ok(seen) => Ok(Some(seen.status)),
-                Err(err) if err.is_absent() => Ok(None),
-                Err(err) => Err(err.into()),
-            }
+            let seen = self.toolkit.describe_consumer(stack).await?;
+            Ok(seen.map(|it| it.status))
         };
         self.looks.of(stack).get(context.round, look).await
     }
@@ -87,6 +85,15 @@ impl Resource for Kinesis {
             steps.push(Arc::new(Deregister { kinesis: self, stack: to.partner() }));
         }
         steps
+    }
+
+    /// Whatever its ARN ends with: the time of its registration is another one the next time.
+    fn removes_stream_consumer(&self, arn: &str) -> Option<String> {
+        let removed = StackReference::BOTH.into_iter().find(|it| {
+            let begin = format!("{}/consumer/{}:", self.settings.config.stream_arn, self.name(*it));
+            arn.starts_with(&begin)
+        });
+        removed.filter(|_| self.settings.deregister).map(|it| self.name(it).to_owned())
     }
 
     async fn summary(&self, context: &Context<'_>, stack: StackReference) -> Result<String> {
@@ -132,7 +139,11 @@ impl Step for Register {
     }
 
     fn permissions(&self) -> Vec<Permission> {
-        let actions = ["kinesis:RegisterStreamConsumer", "kinesis:ListStreamConsumers"];
+        let actions = [
+            "kinesis:RegisterStreamConsumer",
+            "kinesis:ListStreamConsumers",
+            "kinesis:DescribeStreamSummary",
+        ];
         let mut permissions = Permission::on(self.kinesis.stream(), &actions);
         let actions = ["kinesis:DescribeStreamConsumer"];
         permissions.extend(Permission::on(self.kinesis.consumer(self.stack), &actions));
@@ -175,7 +186,10 @@ impl Step for Deregister {
 
     fn permissions(&self) -> Vec<Permission> {
         let actions = ["kinesis:DescribeStreamConsumer", "kinesis:DeregisterStreamConsumer"];
-        Permission::on(self.kinesis.consumer(self.stack), &actions)
+        let mut permissions = Permission::on(self.kinesis.consumer(self.stack), &actions);
+        let actions = ["kinesis:DescribeStreamSummary"];
+        permissions.extend(Permission::on(self.kinesis.stream(), &actions));
+        permissions
     }
 }
 
@@ -206,11 +220,13 @@ mod tests {
     #[derive(Default)]
     struct Stream {
         status: Option<ConsumerStatus>,
+        /// Whether the stream itself is missing.
+        missing: bool,
         calls: Vec<String>,
     }
 
     fn stream(status: Option<ConsumerStatus>) -> Arc<Mutex<Stream>> {
-        Arc::new(Mutex::new(Stream { status, calls: Vec::new() }))
+        Arc::new(Mutex::new(Stream { status, ..Default::default() }))
     }
 
     fn kinesis(stream: &Arc<Mutex<Stream>>, deregister: bool) -> Arc<Kinesis> {
@@ -219,10 +235,12 @@ mod tests {
         toolkit.expect_describe_consumer().returning(move |stack| {
             let mut stream = it.lock().unwrap();
             stream.calls.push(format!("describe {stack}"));
+            if stream.missing {
+                return Err(Error::NotFound { resource: "stream `clicks`".to_owned() });
+            }
             let name = format!("clicks-{stack}");
-            let missing = Error::NotFound { resource: format!("consumer `{name}`") };
-            let status = stream.status.clone().ok_or(missing)?;
-            Ok(Consumer { arn: format!("arn:{name}:1"), name, status })
+            let status = stream.status.clone();
+            Ok(status.map(|status| Consumer { arn: format!("arn:{name}:1"), name, status }))
         });
         let it = Arc::clone(stream);
         toolkit.expect_register_consumer().returning(move |stack| {
@@ -323,6 +341,20 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_missing_stream_is_found_out_by_the_first_look_of_either_step() {
+        let (world, stream) = (World::new(A), stream(None));
+        stream.lock().unwrap().missing = true;
+        let (register, deregister) = steps(&stream);
+
+        for step in [register, deregister] {
+            let err = world.inspect(&*step).await.unwrap_err();
+
+            assert!(err.is_absent(), "{err:?}");
+            assert_eq!(err.to_string(), "stream `clicks` does not exist");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_status_that_nobody_knows_is_waited_for() {
         let (world, stream) = (World::new(A), stream(Some(ConsumerStatus::Other("NEW".into()))));
         let (register, deregister) = steps(&stream);
@@ -364,5 +396,46 @@ mod tests {
         let resource = "stream/clicks/consumer/clicks-a:*".to_owned();
         let permission = Permission { action: "kinesis:DeregisterStreamConsumer", resource };
         assert!(step.permissions().contains(&permission));
+    }
+
+    #[test]
+    fn both_steps_may_look_at_the_stream() {
+        let (register, deregister) = steps(&stream(None));
+
+        let resource = "stream/clicks".to_owned();
+        let permission = Permission { action: "kinesis:DescribeStreamSummary", resource };
+        assert!(register.permissions().contains(&permission));
+        assert!(deregister.permissions().contains(&permission));
+    }
+
+    #[test]
+    fn a_consumer_that_retire_removes_is_known_by_any_of_its_arns() {
+        let consumer = |kinesis: &Kinesis, name: &str| {
+            let arn = format!("{}/consumer/{name}:1700000000", kinesis.settings.config.stream_arn);
+            kinesis.removes_stream_consumer(&arn)
+        };
+        let settings = |deregister| KinesisSettings {
+            config: bluegreen_kinesis::KinesisConfig {
+                stream_arn: "arn:aws:kinesis:eu-west-1:123456789012:stream/clicks".to_owned(),
+                consumers: Pair { a: "clicks-a".to_owned(), b: "clicks-b".to_owned() },
+            },
+            deregister,
+        };
+        let kinesis = |deregister| {
+            let resource = stack_file::Resource {
+                name: "clicks".to_owned(),
+                line: 1,
+                skip: Default::default(),
+                after: None,
+                optional: false,
+                settings: settings(deregister),
+            };
+            Kinesis::new(&resource, Arc::new(bluegreen_kinesis::MockKinesisToolkit::new()))
+        };
+
+        assert_eq!(consumer(&kinesis(true), "clicks-a").as_deref(), Some("clicks-a"));
+        assert_eq!(consumer(&kinesis(true), "clicks-b").as_deref(), Some("clicks-b"));
+        assert_eq!(consumer(&kinesis(true), "clicks-bb"), None);
+        assert_eq!(consumer(&kinesis(false), "clicks-a"), None);
     }
 }

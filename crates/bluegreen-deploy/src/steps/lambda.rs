@@ -8,7 +8,11 @@ mod switch;
 #[cfg(test)]
 mod testing;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
 
 use async_trait::async_trait;
 use bluegreen_core::{Arn, Error, Pair, StackReference};
@@ -44,10 +48,12 @@ pub struct Lambda {
     mappings: Pair<Shared<Arc<Vec<EventSourceMapping>>>>,
     rules: Pair<Shared<Arc<Vec<Rule>>>>,
     functions: Pair<Shared<Function>>,
+    /// When everything was first seen off since it was switched off.
+    seen_off: Mutex<BTreeMap<(StackReference, Trigger), SystemTime>>,
 }
 
 /// What gives a function work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Trigger {
     Mappings,
     Rules,
@@ -95,6 +101,7 @@ impl Lambda {
             mappings: Default::default(),
             rules: Default::default(),
             functions: Default::default(),
+            seen_off: Mutex::default(),
         }
     }
 
@@ -134,6 +141,8 @@ impl Lambda {
 
     /// Returns the mappings or rules of `stack` whose counterparts on the partner are off: as they are now,
     /// or as remembered when they have been switched off since.
+    ///
+    /// Only the active stack is a model: on a standby everything is off.
     async fn model(
         &self,
         context: &Context<'_>,
@@ -141,6 +150,9 @@ impl Lambda {
         trigger: Trigger,
         partners_off: Option<&BTreeSet<String>>,
     ) -> Result<BTreeSet<String>> {
+        if partners_off.is_none() && !context.is_active(stack.partner()) {
+            return Ok(BTreeSet::new());
+        }
         match trigger {
             Trigger::Mappings => self.mappings_off_as_partners(context, stack, partners_off).await,
             Trigger::Rules => self.rules_off_as_partners(context, stack, partners_off).await,
@@ -169,6 +181,7 @@ impl Lambda {
         names: &BTreeSet<String>,
     ) -> Result<()> {
         let note = self.key(stack, trigger.off_note());
+        self.seen_off().remove(&(stack, trigger));
         context.set_note(&note, &Moment(context.now()))?;
         let switched = match trigger {
             Trigger::Mappings => self.switch_mappings(context, stack, names, false).await,
@@ -211,15 +224,32 @@ impl Lambda {
             return Ok(None);
         }
         let look = async {
-            context.limits.lambda.take(1).await;
+            context.limits.lambda.take(self.calls_of_a_look()).await;
             Ok(self.toolkit.function(stack).await?)
         };
         let timeout = self.functions.of(stack).get(context.round, look).await?.timeout;
-        let left = (switched_off + timeout).duration_since(context.now()).unwrap_or_default();
+        // A mapping that is `Disabling` may still invoke: the time runs from when all were seen off.
+        let seen = *self.seen_off().entry((stack, trigger)).or_insert(context.now());
+        let ended = switched_off.max(seen) + timeout;
+        let left = ended.duration_since(context.now()).unwrap_or_default();
         let name = self.function(stack);
         Ok((!left.is_zero()).then(|| {
             format!("invocations of `{name}` to end: at most {} left", whole_seconds(left))
         }))
+    }
+
+    fn seen_off(&self) -> MutexGuard<'_, BTreeMap<(StackReference, Trigger), SystemTime>> {
+        self.seen_off.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns how many calls to Lambda a look at the function or a listing of its mappings counts as: with
+    /// an alias, function and alias are two.
+    ///
+    /// What is not known beforehand is not counted: the pages behind the first hundred mappings, and the look
+    /// at the function that the toolkit makes before its first listing. AWS's five more calls a second are
+    /// for those.
+    fn calls_of_a_look(&self) -> u32 {
+        if self.config.alias.is_some() { 2 } else { 1 }
     }
 
     fn function(&self, stack: StackReference) -> &str {

@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bluegreen_core::{Arn, Error, Pair, StackReference};
 use bluegreen_sns::{FilterPolicy, SnsToolkit, Subscription};
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::{
     Context, Declaration, Effect, Inspection, Moment, Permission, Resource, Result, Shared, Step,
@@ -16,13 +17,23 @@ use crate::{
 /// A pair of subscriptions.
 ///
 /// Remembered is, under `sns.<name>/<stack>`, the text of the filter policy that a subscription had
-/// before it was disabled, or null when it had none.
+/// before it was disabled, and of the one that disabled it.
 #[derive(Debug)]
 pub struct Sns {
     declaration: Declaration,
     toolkit: Arc<dyn SnsToolkit>,
     settings: SnsSettings,
     looks: Pair<Shared<Subscription>>,
+}
+
+/// What is remembered of a subscription.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Before {
+    /// The text of the filter policy that it had; `None` when it had none.
+    filter: Option<String>,
+    /// The text of the policy that disabled it. The stack file may say another by now.
+    disabled_by: Option<String>,
 }
 
 impl Sns {
@@ -52,9 +63,57 @@ impl Sns {
         Some((!filter.is_empty()).then(text))
     }
 
-    /// Returns whether nothing has to be changed for the subscription to be on.
-    fn is_on(&self, subscription: &Subscription) -> bool {
-        !subscription.disabled && self.configured().is_none_or(|it| it == subscription.filter)
+    fn before(&self, context: &Context<'_>, stack: StackReference) -> Result<Option<Before>> {
+        context.remembered(&self.memory(stack))
+    }
+
+    /// Returns whether the subscription of `stack` would be disabled by `policy`.
+    fn disables(
+        &self,
+        context: &Context<'_>,
+        stack: StackReference,
+        policy: &FilterPolicy,
+    ) -> Result<bool> {
+        let before = self.before(context, stack)?;
+        let disabled_by = before.and_then(|it| it.disabled_by).map(FilterPolicy);
+        Ok(self.settings.config.disables(policy) || disabled_by.as_ref() == Some(policy))
+    }
+
+    /// Returns whether the subscription of `stack` is off, whatever the stack file said when it was
+    /// disabled.
+    fn is_off(
+        &self,
+        context: &Context<'_>,
+        stack: StackReference,
+        subscription: &Subscription,
+    ) -> Result<bool> {
+        Ok(subscription.disabled
+            || match &subscription.filter {
+                Some(policy) => self.disables(context, stack, policy)?,
+                None => false,
+            })
+    }
+
+    /// Returns whether nothing has to be changed for the subscription of `stack` to be on.
+    fn is_on(
+        &self,
+        context: &Context<'_>,
+        stack: StackReference,
+        subscription: &Subscription,
+    ) -> Result<bool> {
+        let is_as_configured = self.configured().is_none_or(|it| it == subscription.filter);
+        Ok(is_as_configured && !self.is_off(context, stack, subscription)?)
+    }
+
+    fn not_known(&self, stack: StackReference, state: &str) -> crate::Error {
+        Error::WrongState {
+            resource: format!("the subscription of `{}` on stack {stack}", self.declaration.key()),
+            state: format!("{state}: which filter policy it should have is not known"),
+            expected:
+                "one: set `enabled-filter` in the stack file (`{}` lets every message through)"
+                    .to_owned(),
+        }
+        .into()
     }
 
     fn memory(&self, stack: StackReference) -> String {
@@ -104,7 +163,8 @@ impl Resource for Sns {
 
     async fn summary(&self, context: &Context<'_>, stack: StackReference) -> Result<String> {
         let subscription = self.subscription(context, stack).await?;
-        Ok(match (subscription.disabled, subscription.filter) {
+        let off = self.is_off(context, stack, &subscription)?;
+        Ok(match (off, subscription.filter) {
             (true, _) => "off",
             (false, None) => "on",
             (false, Some(_)) => "on, with a filter policy",
@@ -128,23 +188,19 @@ impl Enable {
         if let Some(configured) = self.sns.configured() {
             return Ok(configured);
         }
-        if let Some(before) = context.remembered::<Option<String>>(&self.sns.memory(self.stack))? {
-            return Ok(before.map(FilterPolicy));
+        if let Some(before) = self.sns.before(context, self.stack)? {
+            let filter = before.filter.map(FilterPolicy);
+            if let Some(filter) = &filter
+                && self.sns.disables(context, self.stack, filter)?
+            {
+                let state = "remembered with the very policy that disables it";
+                return Err(self.sns.not_known(self.stack, state));
+            }
+            return Ok(filter);
         }
         let partner = self.sns.subscription(context, self.stack.partner()).await?;
-        if partner.disabled {
-            return Err(Error::WrongState {
-                resource: format!(
-                    "the subscription of `{}` on stack {}",
-                    self.sns.declaration.key(),
-                    self.stack
-                ),
-                state: "off, like its partner: which filter policy it should have is not known"
-                    .to_owned(),
-                expected: "`enabled-filter` in the stack file (`{}` lets every message through)"
-                    .to_owned(),
-            }
-            .into());
+        if self.sns.is_off(context, self.stack.partner(), &partner)? {
+            return Err(self.sns.not_known(self.stack, "off, like its partner"));
         }
         Ok(partner.filter)
     }
@@ -162,18 +218,25 @@ impl Step for Enable {
 
     async fn inspect(&self, context: &Context<'_>) -> Result<Inspection> {
         let subscription = self.sns.subscription(context, self.stack).await?;
-        if self.sns.is_on(&subscription) {
+        if self.sns.is_on(context, self.stack, &subscription)? {
             return Ok(Inspection::Done);
         }
         let wanted = self.wanted(context).await?;
-        let from = if subscription.disabled { "off" } else { "on, with another filter policy" };
+        let off = self.sns.is_off(context, self.stack, &subscription)?;
+        let from = if off { "off" } else { "on, with another filter policy" };
         let to = if wanted.is_some() { "on, with a filter policy" } else { "on" };
         Ok(Inspection::Needed { from: from.to_owned(), to: to.to_owned() })
     }
 
     async fn apply(&self, context: &Context<'_>) -> Result<()> {
         let wanted = self.wanted(context).await?;
+        let subscription = self.sns.subscription(context, self.stack).await?;
+        let off = self.sns.is_off(context, self.stack, &subscription)?;
         self.sns.note_change(context, self.stack)?;
+        // The toolkit takes a policy that the stack file no longer knows for the user's own, and keeps it.
+        if off && !subscription.disabled {
+            self.sns.toolkit.disable_subscription(self.stack).await?;
+        }
         self.sns.toolkit.enable_subscription(self.stack, wanted).await?;
         self.sns.note_change(context, self.stack)
     }
@@ -191,8 +254,11 @@ impl Step for Enable {
             return Ok(None);
         }
         let partner = self.sns.subscription(context, self.stack.partner()).await?;
-        let text = partner.filter.map_or(Value::Null, |it| Value::String(it.0));
-        Ok((!partner.disabled).then(|| (self.sns.memory(self.stack), text)))
+        if self.sns.is_off(context, self.stack.partner(), &partner)? {
+            return Ok(None);
+        }
+        let before = Before { filter: partner.filter.map(|it| it.0), disabled_by: None };
+        Ok(Some((self.sns.memory(self.stack), json!(before))))
     }
 
     fn memory(&self) -> Option<String> {
@@ -219,7 +285,7 @@ impl Step for Disable {
 
     async fn inspect(&self, context: &Context<'_>) -> Result<Inspection> {
         let subscription = self.sns.subscription(context, self.stack).await?;
-        if subscription.disabled {
+        if self.sns.is_off(context, self.stack, &subscription)? {
             return Ok(Inspection::Done);
         }
         let from = if subscription.filter.is_some() { "on, with a filter policy" } else { "on" };
@@ -228,11 +294,15 @@ impl Step for Disable {
 
     async fn apply(&self, context: &Context<'_>) -> Result<()> {
         let subscription = self.sns.subscription(context, self.stack).await?;
-        if subscription.disabled {
+        // Its policy is not one to remember then: it would be put back by `sns.enable`.
+        if self.sns.is_off(context, self.stack, &subscription)? {
             return Ok(());
         }
-        let policy = subscription.filter.map(|it| it.0);
-        context.remember(&self.sns.memory(self.stack), &policy)?;
+        let before = Before {
+            filter: subscription.filter.map(|it| it.0),
+            disabled_by: Some(self.sns.settings.config.disabling().0),
+        };
+        context.remember(&self.sns.memory(self.stack), &before)?;
         self.sns.note_change(context, self.stack)?;
         self.sns.toolkit.disable_subscription(self.stack).await?;
         self.sns.note_change(context, self.stack)
@@ -288,8 +358,8 @@ impl Step for Settle {
         }
         let subscription = self.sns.subscription(context, self.stack).await?;
         let nothing_to_change = match self.after {
-            "sns.enable" => self.sns.is_on(&subscription),
-            _ => subscription.disabled,
+            "sns.enable" => self.sns.is_on(context, self.stack, &subscription)?,
+            _ => self.sns.is_off(context, self.stack, &subscription)?,
         };
         Ok(if nothing_to_change {
             Inspection::Done

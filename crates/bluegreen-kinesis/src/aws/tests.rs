@@ -5,6 +5,7 @@ use std::sync::Arc;
 use aws_sdk_kinesis::operation::{
     deregister_stream_consumer::{DeregisterStreamConsumerInput, DeregisterStreamConsumerOutput},
     describe_stream_consumer::{DescribeStreamConsumerInput, DescribeStreamConsumerOutput},
+    describe_stream_summary::{DescribeStreamSummaryInput, DescribeStreamSummaryOutput},
     list_stream_consumers::ListStreamConsumersInput,
     register_stream_consumer::{RegisterStreamConsumerInput, RegisterStreamConsumerOutput},
 };
@@ -53,6 +54,18 @@ fn describe_refused(code: &'static str) -> Rule {
     mock!(Client::describe_stream_consumer).then_http_response(move || refusal(code))
 }
 
+/// The stream is there.
+fn stream() -> Rule {
+    let input = DescribeStreamSummaryInput::builder().stream_arn(STREAM).build().unwrap();
+    mock!(Client::describe_stream_summary)
+        .match_requests(move |it| *it == input)
+        .then_output(|| DescribeStreamSummaryOutput::builder().build())
+}
+
+fn stream_refused(code: &'static str) -> Rule {
+    mock!(Client::describe_stream_summary).then_http_response(move || refusal(code))
+}
+
 fn arn(name: &str) -> String {
     format!("{STREAM}/consumer/{name}:1700000000")
 }
@@ -72,8 +85,17 @@ fn described(status: &'static str) -> Rule {
     })
 }
 
-/// One page of the stream's consumers, asked for with `token` and followed by `next`.
+/// One page of the stream's active consumers, asked for with `token` and followed by `next`.
 fn listed(token: Option<&'static str>, next: Option<&'static str>, names: Vec<String>) -> Rule {
+    listed_as("ACTIVE", token, next, names)
+}
+
+fn listed_as(
+    status: &'static str,
+    token: Option<&'static str>,
+    next: Option<&'static str>,
+    names: Vec<String>,
+) -> Rule {
     let input = ListStreamConsumersInput::builder()
         .stream_arn(STREAM)
         .set_next_token(token.map(str::to_owned))
@@ -81,7 +103,7 @@ fn listed(token: Option<&'static str>, next: Option<&'static str>, names: Vec<St
         .unwrap();
     mock!(Client::list_stream_consumers).match_requests(move |it| *it == input).then_http_response(
         move || {
-            let consumers: Vec<_> = names.iter().map(|it| consumer(it, "ACTIVE")).collect();
+            let consumers: Vec<_> = names.iter().map(|it| consumer(it, status)).collect();
             let next = next.map(|it| format!(r#","NextToken":"{it}""#)).unwrap_or_default();
             answer(200, format!(r#"{{"Consumers":[{}]{next}}}"#, consumers.join(",")))
         },
@@ -133,7 +155,7 @@ async fn a_stream_that_is_not_active_gets_its_consumer_later() {
     let in_use = register_refused("ResourceInUseException");
     let unknown = describe_refused("ResourceNotFoundException");
 
-    let change = toolkit(&[&in_use, &unknown]).register_consumer(A).await.unwrap();
+    let change = toolkit(&[&in_use, &unknown, &stream()]).register_consumer(A).await.unwrap();
 
     assert_eq!(change, Change::NotYet { reason: format!("stream `{STREAM}` is not active") });
 }
@@ -180,6 +202,23 @@ async fn a_stream_with_all_its_consumers_takes_no_more() {
 
     assert!(matches!(&err, Error::WrongState { .. }), "{err:?}");
     assert!(err.to_string().contains("read by 20 consumers already"), "{err}");
+    assert!(err.to_string().contains("fewer than 20 (50 with On-demand Advantage)"), "{err}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_stream_with_five_consumers_in_the_making_may_be_asked_again() {
+    let register = async |creating| {
+        let limit = register_refused("LimitExceededException");
+        let first = listed(None, Some("more"), others(25));
+        let second = listed_as("CREATING", Some("more"), None, others(creating));
+        toolkit(&[&limit, &first, &second]).register_consumer(A).await
+    };
+
+    let five = register(5).await.unwrap();
+    let four = register(4).await.unwrap_err();
+
+    assert!(matches!(five, Change::NotYet { .. }), "{five:?}");
+    assert!(four.to_string().contains("read by 29 consumers already"), "{four}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -227,7 +266,7 @@ async fn the_consumer_of_the_named_stack_is_described() {
             answer(200, format!(r#"{{"ConsumerDescription":{consumer}}}"#))
         });
 
-    let consumer = toolkit(&[&described]).describe_consumer(B).await.unwrap();
+    let consumer = toolkit(&[&described]).describe_consumer(B).await.unwrap().unwrap();
 
     let name = "ingest-b".to_owned();
     let expected = Consumer { arn: arn(&name), name, status: ConsumerStatus::Active };
@@ -242,20 +281,49 @@ async fn every_status_is_understood() {
         ("DELETING", ConsumerStatus::Deleting),
         ("BRAND_NEW", ConsumerStatus::Other("BRAND_NEW".to_owned())),
     ] {
-        let consumer = toolkit(&[&described(text)]).describe_consumer(A).await.unwrap();
+        let consumer = toolkit(&[&described(text)]).describe_consumer(A).await.unwrap().unwrap();
 
         assert_eq!(consumer.status, status);
     }
 }
 
 #[tokio::test]
-async fn a_consumer_that_is_not_registered_is_not_found() {
+async fn a_consumer_that_is_not_registered_is_none_and_its_stream_is_looked_at_once() {
+    let (unknown, stream) = (describe_refused("ResourceNotFoundException"), stream());
+    let toolkit = toolkit(&[&unknown, &stream]);
+
+    let (a, b) = tokio::join!(toolkit.describe_consumer(A), toolkit.describe_consumer(B));
+    let again = toolkit.clone().describe_consumer(A).await;
+
+    assert_eq!([a.unwrap(), b.unwrap(), again.unwrap()], [None, None, None]);
+    assert_eq!((unknown.num_calls(), stream.num_calls()), (3, 1));
+}
+
+#[tokio::test]
+async fn a_missing_stream_is_told_apart_from_a_missing_consumer() {
     let unknown = describe_refused("ResourceNotFoundException");
+    let deregistered = deregister_refused("ResourceNotFoundException");
+    let no_stream = stream_refused("ResourceNotFoundException");
+    let toolkit = toolkit(&[&unknown, &deregistered, &no_stream]);
 
-    let err = toolkit(&[&unknown]).describe_consumer(B).await.unwrap_err();
+    let looked = toolkit.describe_consumer(B).await.unwrap_err();
+    let removed = toolkit.deregister_consumer(B).await.unwrap_err();
 
-    assert!(matches!(err, Error::NotFound { .. }));
-    assert_eq!(err.to_string(), "stream consumer `ingest-b` does not exist");
+    for err in [looked, removed] {
+        assert!(matches!(err, Error::NotFound { .. }), "{err:?}");
+        assert_eq!(err.to_string(), format!("stream `{STREAM}` does not exist"));
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_may_not_be_looked_at_is_not_taken_for_there() {
+    let unknown = describe_refused("ResourceNotFoundException");
+    let denied = stream_refused("AccessDeniedException");
+
+    let err = toolkit(&[&unknown, &denied]).describe_consumer(B).await.unwrap_err();
+
+    const OPERATION: &str = "kinesis:DescribeStreamSummary";
+    assert!(matches!(err, Error::AccessDenied { operation: OPERATION, .. }), "{err:?}");
 }
 
 #[tokio::test]
@@ -310,7 +378,7 @@ async fn the_consumer_of_the_named_stack_is_removed() {
 async fn a_missing_consumer_is_removed_already() {
     let unknown = deregister_refused("ResourceNotFoundException");
 
-    let change = toolkit(&[&unknown]).deregister_consumer(A).await.unwrap();
+    let change = toolkit(&[&unknown, &stream()]).deregister_consumer(A).await.unwrap();
 
     assert_eq!(change, Change::AlreadySo);
 }
@@ -321,7 +389,7 @@ async fn a_consumer_on_its_way_out_is_removed_already() {
 
     let deleting = toolkit(&[&in_use, &described("DELETING")]).deregister_consumer(A).await;
     let gone = describe_refused("ResourceNotFoundException");
-    let gone = toolkit(&[&in_use, &gone]).deregister_consumer(A).await;
+    let gone = toolkit(&[&in_use, &gone, &stream()]).deregister_consumer(A).await;
 
     assert_eq!(deleting.unwrap(), Change::AlreadySo);
     assert_eq!(gone.unwrap(), Change::AlreadySo);
@@ -372,7 +440,7 @@ fn an_empty_name_is_refused_before_any_call() {
 async fn the_toolkit_can_stand_behind_its_trait() {
     let toolkit: Arc<dyn KinesisToolkit> = Arc::new(toolkit(&[&described("ACTIVE")]));
 
-    let consumer = toolkit.describe_consumer(A).await.unwrap();
+    let consumer = toolkit.describe_consumer(A).await.unwrap().unwrap();
 
     assert_eq!(consumer.status, ConsumerStatus::Active);
 }

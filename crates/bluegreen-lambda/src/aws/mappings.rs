@@ -8,7 +8,7 @@ use futures::future;
 use super::{
     AwsLambdaToolkit, Outcome, failed,
     mapping::{is_busy, mapping, refused},
-    switch_all,
+    required, switch_all,
 };
 use crate::{EventSourceMapping, MappingState};
 
@@ -55,7 +55,7 @@ impl AwsLambdaToolkit {
             self.lambda.list_event_source_mappings().function_name(arn).into_paginator().send();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|err| failed(LIST, self.label(stack), err))?;
-            for it in page.event_source_mappings.unwrap_or_default() {
+            for it in required(page.event_source_mappings, LIST, "the list of mappings")? {
                 found.push(mapping(LIST, it.uuid, it.event_source_arn, it.function_arn, it.state)?);
             }
         }

@@ -47,9 +47,9 @@ impl AwsLambdaToolkit {
                 .set_next_token(token)
                 .send()
                 .await
-                .map_err(|err| Error::aws(LIST_BUSES, err))?;
-            let names = output.event_buses.unwrap_or_default().into_iter().map(|it| it.name);
-            let names: Option<Vec<_>> = names.collect();
+                .map_err(|err| unlisted(LIST_BUSES, err))?;
+            let buses = required(output.event_buses, LIST_BUSES, "the list of event buses")?;
+            let names: Option<Vec<_>> = buses.into_iter().map(|it| it.name).collect();
             Ok((required(names, LIST_BUSES, "the name of an event bus")?, output.next_token))
         })
         .await
@@ -67,10 +67,13 @@ impl AwsLambdaToolkit {
                 .send()
                 .await;
             match answer {
-                Ok(output) => Ok((output.rule_names.unwrap_or_default(), output.next_token)),
+                Ok(output) => {
+                    let names = required(output.rule_names, LIST_NAMES, "the list of rules")?;
+                    Ok((names, output.next_token))
+                }
                 // The bus has been deleted since it was listed, and its rules with it.
                 Err(err) if is_missing(&err) => Ok((Vec::new(), None)),
-                Err(err) => Err(Error::aws(LIST_NAMES, err)),
+                Err(err) => Err(unlisted(LIST_NAMES, err)),
             }
         })
         .await?;
@@ -154,6 +157,23 @@ where
             Ok(Outcome::LeftAlone)
         }
         _ => Err(failed(operation, format!("rule `{label}`"), err)),
+    }
+}
+
+/// Wraps the failure of a listing. A page's token that has expired meanwhile is none of the caller's
+/// doing: the listing can be begun again. EventBridge's model has no name for it.
+fn unlisted<E>(operation: &'static str, err: SdkError<E>) -> Error
+where
+    E: error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    match err.code() {
+        Some(
+            "InvalidToken"
+            | "InvalidTokenException"
+            | "InvalidNextToken"
+            | "InvalidNextTokenException",
+        ) => Error::Aws { operation, transient: true, source: err.into() },
+        _ => Error::aws(operation, err),
     }
 }
 

@@ -168,10 +168,12 @@ async fn a_subscription_with_the_disabling_policy_is_disabled() {
 
     let by_default = toolkit(by_arn(), &[&filtered(A, spaced)]).subscription(A).await;
     let by_own = toolkit(own.clone(), &[&filtered(A, &never.to_string())]).subscription(A).await;
-    let by_another = toolkit(own, &[&filtered(A, BLOCKED)]).subscription(A).await;
+    let by_default_before = toolkit(own.clone(), &[&filtered(A, BLOCKED)]).subscription(A).await;
+    let by_another = toolkit(own, &[&filtered(A, r#"{"none":["such"]}"#)]).subscription(A).await;
 
     assert!(by_default.unwrap().disabled);
     assert!(by_own.unwrap().disabled);
+    assert!(by_default_before.unwrap().disabled, "set before another was configured");
     assert!(!by_another.unwrap().disabled);
 }
 
@@ -232,7 +234,7 @@ async fn disabling_sends_a_policy_that_aws_accepts_and_no_message_matches() {
 async fn disabling_sends_the_configured_policy() {
     let filter = json!({"never": ["ever"]});
     let config = SnsConfig { disabled_filter: filter.as_object().cloned(), ..by_arn() };
-    let (found, set) = (filtered(A, BLOCKED), set(A, r#"{"never":["ever"]}"#));
+    let (found, set) = (filtered(A, OWN), set(A, r#"{"never":["ever"]}"#));
 
     let change = toolkit(config, &[&found, &set]).disable_subscription(A).await.unwrap();
 
@@ -241,11 +243,29 @@ async fn disabling_sends_the_configured_policy() {
 
 #[tokio::test]
 async fn a_disabled_subscription_is_not_disabled_again() {
-    let found = filtered(A, BLOCKED);
+    let never = json!({"never": ["ever"]});
+    let another = SnsConfig { disabled_filter: never.as_object().cloned(), ..by_arn() };
 
-    let change = toolkit(by_arn(), &[&found]).disable_subscription(A).await.unwrap();
+    for config in [by_arn(), another] {
+        let found = filtered(A, BLOCKED);
 
-    assert_eq!(change, Change::AlreadySo);
+        let change = toolkit(config, &[&found]).disable_subscription(A).await.unwrap();
+
+        assert_eq!(change, Change::AlreadySo);
+    }
+}
+
+#[tokio::test]
+async fn what_the_default_policy_disabled_is_enabled_though_another_is_configured_since() {
+    let never = json!({"never": ["ever"]});
+    let config = SnsConfig { disabled_filter: never.as_object().cloned(), ..by_arn() };
+    let (found, set) = (filtered(B, BLOCKED), set(B, OWN));
+
+    let change =
+        toolkit(config, &[&found, &set]).enable_subscription(B, Some(policy(OWN))).await.unwrap();
+
+    assert_eq!(change, Change::Made);
+    assert_eq!(set.num_calls(), 1);
 }
 
 #[tokio::test]
@@ -312,14 +332,20 @@ async fn an_enabled_subscription_is_not_enabled_again() {
 
 #[tokio::test]
 async fn enabling_with_the_disabling_policy_is_an_error() {
-    let found = filtered(A, BLOCKED);
+    let never = json!({"never": ["ever"]});
+    let another = SnsConfig { disabled_filter: never.as_object().cloned(), ..by_arn() };
 
-    let err = toolkit(by_arn(), &[&found])
-        .enable_subscription(A, Some(policy(BLOCKED)))
-        .await
-        .unwrap_err();
+    for config in [by_arn(), another] {
+        let found = filtered(A, BLOCKED);
 
-    assert!(matches!(err, Error::WrongState { .. }), "{err:?}");
+        let err = toolkit(config, &[&found])
+            .enable_subscription(A, Some(policy(BLOCKED)))
+            .await
+            .unwrap_err();
+
+        assert!(matches!(err, Error::WrongState { .. }), "{err:?}");
+        assert!(err.to_string().contains("set `enabled-filter`"), "{err}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -412,6 +438,31 @@ async fn a_pending_subscription_is_skipped_until_it_is_confirmed() {
     assert!(matches!(before, Error::NotFound { .. }), "{before:?}");
     assert!(before.to_string().contains(&endpoint(A)), "{before}");
     assert_eq!(after.arn, arn(A));
+}
+
+#[tokio::test]
+async fn a_confirmed_subscription_is_not_lost_to_a_pending_or_repeated_one_of_its_endpoint() {
+    let confirmed = (&*arn(A), &*endpoint(A));
+    let first = listed(None, Some("more"), &[confirmed, ("PendingConfirmation", confirmed.1)]);
+    let second = listed(Some("more"), None, &[confirmed, ("Deleted", confirmed.1)]);
+    let toolkit = toolkit(by_endpoint(), &[&first, &second, &filtered(A, "")]);
+
+    let found = toolkit.subscription(A).await.unwrap();
+
+    assert_eq!(found.arn, arn(A));
+}
+
+#[tokio::test]
+async fn two_confirmed_subscriptions_of_one_endpoint_are_an_error_that_names_both() {
+    let (one, other) = (arn(A), format!("{TOPIC}:other"));
+    let listed = listed(None, None, &[(&one, &endpoint(A)), (&other, &endpoint(A))]);
+
+    let err = toolkit(by_endpoint(), &[&listed]).subscription(A).await.unwrap_err();
+
+    assert!(matches!(err, Error::WrongState { .. }), "{err:?}");
+    for part in [&one, &other, &endpoint(A)] {
+        assert!(err.to_string().contains(&format!("`{part}`")), "{err}");
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use aws_sdk_applicationautoscaling::types::SuspendedState;
 use aws_sdk_rds::{Client, operation::describe_db_instances::DescribeDbInstancesOutput};
 use aws_smithy_mocks::mock;
 use aws_smithy_runtime_api::{client::orchestrator::HttpResponse, http::StatusCode};
@@ -10,7 +11,7 @@ use bluegreen_core::StackReference::{A, B};
 
 use super::*;
 use crate::{
-    AuroraToolkit, ReaderScaling,
+    AuroraToolkit, ReaderScaling, Suspended,
     aws::fixture::{
         cluster, clusters, instance, instances, lists, looks_at, member, refused, scales, target,
         toolkit,
@@ -244,7 +245,9 @@ async fn a_whole_cluster_is_read_from_three_answers() {
             .build(),
     );
     let instances = lists("orders-b", vec![instance("orders-b-1", "orders-b", "stopped").build()]);
-    let targets = scales("orders-b", vec![target("orders-b", 2, 4).build().unwrap()]);
+    let flags = SuspendedState::builder().dynamic_scaling_out_suspended(true).build();
+    let suspended = target("orders-b", 2, 4).suspended_state(flags).build().unwrap();
+    let targets = scales("orders-b", vec![suspended]);
 
     let found = toolkit(&[&cluster, &instances], &[&targets]).cluster(B).await.unwrap();
 
@@ -266,8 +269,13 @@ async fn a_whole_cluster_is_read_from_three_answers() {
             deletion_protection: true,
             engine_mode: "provisioned".to_owned(),
             cannot_stop: None,
+            cannot_delete: None,
             restarts_at: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)),
-            scaling: Some(ReaderScaling { minimum: 2, maximum: 4 }),
+            scaling: Some(ReaderScaling {
+                minimum: 2,
+                maximum: 4,
+                suspended: Suspended { dynamic_out: true, ..Suspended::default() },
+            }),
         }
     );
     assert_eq!(found.available_readers(), 0);
@@ -296,6 +304,33 @@ async fn what_keeps_a_cluster_from_being_stopped_is_told() {
 }
 
 #[tokio::test]
+async fn what_keeps_a_cluster_from_being_deleted_is_told() {
+    let cluster = looks_at(
+        cluster("orders-a", "available")
+            .read_replica_identifiers("y")
+            .read_replica_identifiers("z")
+            .build(),
+    );
+    let instances = lists("orders-a", Vec::new());
+    let targets = scales("orders-a", Vec::new());
+
+    let found = toolkit(&[&cluster, &instances], &[&targets]).cluster(A).await.unwrap();
+
+    assert_eq!(found.cannot_delete.as_deref(), Some("the source of `y`, `z`"));
+}
+
+#[tokio::test]
+async fn a_target_whose_maximum_was_left_out_is_not_one_without_readers() {
+    let cluster = looks_at(cluster("orders-a", "available").build());
+    let instances = lists("orders-a", Vec::new());
+    let targets = scales("orders-a", vec![target("orders-a", 2, 0).build().unwrap()]);
+
+    let err = toolkit(&[&cluster, &instances], &[&targets]).cluster(A).await.unwrap_err();
+
+    assert!(matches!(err, Error::Incomplete { .. }), "{err}");
+}
+
+#[tokio::test]
 async fn empty_elements_of_the_answer_keep_nothing_from_being_stopped() {
     let rule = mock!(Client::describe_db_clusters).then_http_response(|| {
         let body = "<DescribeDBClustersResponse><DescribeDBClustersResult><DBClusters><DBCluster>\
@@ -312,7 +347,8 @@ async fn empty_elements_of_the_answer_keep_nothing_from_being_stopped() {
 
     let found = toolkit(&[&rule, &instances], &[&targets]).cluster(A).await.unwrap();
 
-    assert_eq!((found.cannot_stop, found.scaling, found.restarts_at), (None, None, None));
+    assert_eq!((found.cannot_stop, found.cannot_delete), (None, None));
+    assert_eq!((found.scaling, found.restarts_at), (None, None));
     assert_eq!(found.members, []);
 }
 

@@ -10,8 +10,10 @@ use aws_sdk_rds::{
     Client,
     operation::{
         delete_db_cluster::DeleteDbClusterOutput, delete_db_instance::DeleteDbInstanceOutput,
+        describe_db_cluster_snapshots::DescribeDbClusterSnapshotsOutput,
         start_db_cluster::StartDbClusterOutput,
     },
+    types::DbClusterSnapshot,
 };
 use aws_smithy_mocks::{MockResponse, Rule, mock};
 use bluegreen_core::StackReference::A;
@@ -35,6 +37,8 @@ struct State {
     instances: Vec<(String, bool, &'static str)>,
     /// Whether scaling is suspended; `None` without a scaling target.
     suspended: Option<bool>,
+    /// The name of the one cluster snapshot there is.
+    snapshot: Option<String>,
     /// Everything sent that changes something.
     sent: Vec<String>,
 }
@@ -45,6 +49,7 @@ impl Account {
             cluster: Some(cluster),
             instances: instances.iter().map(|it| (it.0.to_owned(), it.1, it.2)).collect(),
             suspended: Some(false),
+            snapshot: None,
             sent: Vec::new(),
         })))
     }
@@ -159,9 +164,29 @@ impl Account {
                 let why = "it still contains DB instances in non-deleting state";
                 return MockResponse::Http(refused("InvalidDBClusterStateFault", why));
             }
+            state.snapshot = snapshot.map(str::to_owned);
             state.cluster = Some("deleting");
             MockResponse::Output(DeleteDbClusterOutput::builder().build())
         });
+
+        let it = self.clone();
+        let snapshots =
+            mock!(Client::describe_db_cluster_snapshots).then_compute_response(move |request| {
+                let name = request.db_cluster_snapshot_identifier().unwrap_or_default();
+                if it.state().snapshot != Some(name.to_owned()) {
+                    return MockResponse::Http(refused(
+                        "DBClusterSnapshotNotFoundFault",
+                        "not found",
+                    ));
+                }
+                let found = DbClusterSnapshot::builder()
+                    .db_cluster_snapshot_identifier(name)
+                    .db_cluster_identifier("orders-a")
+                    .build();
+                MockResponse::Output(
+                    DescribeDbClusterSnapshotsOutput::builder().db_cluster_snapshots(found).build(),
+                )
+            });
 
         let it = self.clone();
         let scaling =
@@ -184,8 +209,8 @@ impl Account {
                 let mut state = it.state();
                 state.sent.push(format!(
                     "register {:?}-{:?}, suspended {:?} {:?} {:?}",
-                    request.min_capacity().unwrap(),
-                    request.max_capacity().unwrap(),
+                    request.min_capacity(),
+                    request.max_capacity(),
                     suspended.dynamic_scaling_in_suspended().unwrap(),
                     suspended.dynamic_scaling_out_suspended().unwrap(),
                     suspended.scheduled_scaling_suspended().unwrap(),
@@ -193,11 +218,13 @@ impl Account {
                 state.suspended = Some(true);
                 RegisterScalableTargetOutput::builder().build()
             });
-        (vec![look, list, start, delete_instance, delete_cluster], vec![scaling, suspend])
+        let rds = vec![look, list, start, delete_instance, delete_cluster, snapshots];
+        (rds, vec![scaling, suspend])
     }
 }
 
-const SUSPEND: &str = "register 1-4, suspended true true true";
+/// The flags alone: a range that the SDK has read as 0 must not be sent back.
+const SUSPEND: &str = "register None-None, suspended true true true";
 
 #[tokio::test]
 async fn readers_go_first_then_the_writer_then_the_cluster() {
@@ -272,6 +299,24 @@ async fn the_final_snapshot_is_asked_for_with_the_cluster_under_the_callers_name
         rounds,
         [vec![SUSPEND, "delete orders-a-1"], vec!["delete cluster, keep orders-a-r1"]]
     );
+}
+
+#[tokio::test]
+async fn a_snapshots_name_that_is_taken_is_found_while_every_instance_is_there() {
+    let account = Account::new(
+        "available",
+        &[("orders-a-1", true, "available"), ("orders-a-2", false, "available")],
+    );
+    account.state().snapshot = Some("orders-a-r1".to_owned());
+    let (rds, scaling) = account.rules();
+    let aurora = toolkit(&rds.iter().collect::<Vec<_>>(), &scaling.iter().collect::<Vec<_>>());
+
+    let named = FinalSnapshot::Named("orders-a-r1".to_owned());
+    let err = aurora.delete_database(A, named).await.unwrap_err();
+
+    assert!(matches!(err, Error::WrongState { .. }), "{err}");
+    assert!(err.to_string().contains("cluster snapshot `orders-a-r1` is there already"), "{err}");
+    assert!(account.sent().is_empty());
 }
 
 #[tokio::test]

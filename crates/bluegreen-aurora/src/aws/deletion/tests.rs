@@ -1,7 +1,11 @@
 //! Tests of one round of a deletion: what is refused, and each arm of the errors.
 
 use aws_sdk_rds::{
-    Client, operation::delete_db_instance::DeleteDbInstanceOutput,
+    Client,
+    operation::{
+        delete_db_instance::DeleteDbInstanceOutput,
+        describe_db_cluster_snapshots::DescribeDbClusterSnapshotsOutput,
+    },
     types::builders::DbClusterBuilder,
 };
 use aws_smithy_mocks::{Rule, mock};
@@ -141,15 +145,20 @@ async fn a_cluster_whose_protection_is_not_told_loses_no_instance() {
 }
 
 #[tokio::test]
-async fn a_part_of_a_global_database_or_a_replica_loses_no_instance() {
+async fn a_cluster_that_is_tied_to_others_loses_no_instance() {
     let global = looks_at(one_writer().global_cluster_identifier("world").build());
     let replica = looks_at(one_writer().replication_source_identifier("source").build());
+    let source = looks_at(
+        one_writer().read_replica_identifiers("copy-1").read_replica_identifiers("copy-2").build(),
+    );
 
     let global = toolkit(&[&global], &[]).delete_database(A, FinalSnapshot::Skip).await;
     let replica = toolkit(&[&replica], &[]).delete_database(A, FinalSnapshot::Skip).await;
+    let source = toolkit(&[&source], &[]).delete_database(A, FinalSnapshot::Skip).await;
 
     assert_refused(global, "a member of the global database `world`");
     assert_refused(replica, "a replica of `source`");
+    assert_refused(source, "the source of `copy-1`, `copy-2`");
 }
 
 #[tokio::test]
@@ -163,6 +172,34 @@ async fn a_snapshot_name_that_aws_would_refuse_is_refused_before_any_call() {
 
         assert!(matches!(result, Err(Error::Configuration { .. })), "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_missing_list_of_snapshots_does_not_free_the_name() {
+    let look = looks_at(one_writer().build());
+    let list = lists("orders-a", vec![instance("orders-a-1", "orders-a", "available").build()]);
+    let snapshots = mock!(Client::describe_db_cluster_snapshots)
+        .then_output(|| DescribeDbClusterSnapshotsOutput::builder().build());
+    let named = FinalSnapshot::Named("orders-a-r1".to_owned());
+
+    let err =
+        toolkit(&[&look, &list, &snapshots], &[]).delete_database(A, named).await.unwrap_err();
+
+    assert!(matches!(err, Error::Incomplete { .. }), "{err}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_leave_to_look_for_the_snapshot_no_instance_goes() {
+    let look = looks_at(one_writer().build());
+    let list = lists("orders-a", vec![instance("orders-a-1", "orders-a", "available").build()]);
+    let snapshots = mock!(Client::describe_db_cluster_snapshots)
+        .then_http_response(|| refused("AccessDenied", "not authorized"));
+    let named = FinalSnapshot::Named("orders-a-r1".to_owned());
+
+    let err =
+        toolkit(&[&look, &list, &snapshots], &[]).delete_database(A, named).await.unwrap_err();
+
+    assert!(err.to_string().contains("rds:DescribeDBClusterSnapshots"), "{err}");
 }
 
 #[tokio::test]

@@ -127,8 +127,9 @@ async fn a_cluster_without_a_scaling_target_is_named() {
 
     let out = aurora.scale_out(A, 2).await.unwrap_err();
     let into = aurora.scale_in(A, None).await.unwrap_err();
+    let resumed = aurora.resume_scaling(A, Suspended::default()).await.unwrap_err();
 
-    for err in [out, into] {
+    for err in [out, into, resumed] {
         assert!(matches!(err, Error::NothingFound { .. }), "{err}");
         assert!(err.to_string().contains("`orders-a`"), "{err}");
     }
@@ -182,6 +183,67 @@ async fn a_missing_list_of_targets_is_not_an_empty_one() {
     let err = toolkit(&[], &[&look]).scale_out(A, 2).await.unwrap_err();
 
     assert!(matches!(err, Error::Incomplete { .. }), "{err}");
+}
+
+#[tokio::test]
+async fn a_maximum_that_aws_left_out_is_never_sent_as_zero() {
+    for minimum in [0, 2] {
+        let look = known("orders-a", minimum, 0);
+        let register = mock!(Client::register_scalable_target)
+            .then_output(|| RegisterScalableTargetOutput::builder().build());
+        let aurora = toolkit(&[], &[&look, &register]);
+
+        let out = aurora.scale_out(A, 2).await.unwrap_err();
+        let into = aurora.scale_in(A, Some(1)).await.unwrap_err();
+
+        assert!(matches!(out, Error::Incomplete { .. }), "{out}");
+        assert!(matches!(into, Error::Incomplete { .. }), "{into}");
+        assert_eq!(register.num_calls(), 0);
+    }
+}
+
+/// A target whose flags are these.
+fn flagged(flags: Suspended) -> Rule {
+    let state = SuspendedState::builder()
+        .dynamic_scaling_in_suspended(flags.dynamic_in)
+        .dynamic_scaling_out_suspended(flags.dynamic_out)
+        .scheduled_scaling_suspended(flags.scheduled)
+        .build();
+    scales("orders-a", vec![target("orders-a", 1, 5).suspended_state(state).build().unwrap()])
+}
+
+#[tokio::test]
+async fn resuming_sends_the_flags_alone() {
+    let before = Suspended { scheduled: true, ..Suspended::default() };
+    let look = flagged(Suspended::ALL);
+    let register = mock!(Client::register_scalable_target)
+        .match_requests(|it| {
+            let flags = it.suspended_state();
+            it.service_namespace() == Some(&ServiceNamespace::Rds)
+                && it.resource_id() == Some("cluster:orders-a")
+                && it.scalable_dimension() == Some(&DIMENSION)
+                && (it.min_capacity(), it.max_capacity()) == (None, None)
+                && flags.and_then(SuspendedState::dynamic_scaling_in_suspended) == Some(false)
+                && flags.and_then(SuspendedState::dynamic_scaling_out_suspended) == Some(false)
+                && flags.and_then(SuspendedState::scheduled_scaling_suspended) == Some(true)
+        })
+        .then_output(|| RegisterScalableTargetOutput::builder().build());
+
+    let change = toolkit(&[], &[&look, &register]).resume_scaling(A, before).await.unwrap();
+
+    assert_eq!(change, Change::Made);
+    assert_eq!(register.num_calls(), 1);
+}
+
+#[tokio::test]
+async fn resuming_sends_nothing_where_the_flags_are_so_already() {
+    let silent = scales("orders-a", vec![target("orders-a", 1, 5).build().unwrap()]);
+    let scheduled = Suspended { scheduled: true, ..Suspended::default() };
+    for (look, before) in [(flagged(scheduled), scheduled), (silent, Suspended::default())] {
+        let change = toolkit(&[], &[&look]).resume_scaling(A, before).await.unwrap();
+
+        assert_eq!(change, Change::AlreadySo);
+    }
 }
 
 #[tokio::test]

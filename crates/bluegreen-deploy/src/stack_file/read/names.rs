@@ -1,6 +1,6 @@
 //! Checks that go across tables: resources named twice, and ARNs of another Region or account.
 
-use std::{collections::HashMap, ops::Range};
+use std::{borrow::Cow, collections::HashMap, ops::Range};
 
 use bluegreen_core::{Arn, StackReference};
 use toml::{
@@ -11,9 +11,10 @@ use toml::{
 use super::ResourceTable;
 
 /// The keys that name resources: service, key, and the key of what the names are unique within.
-const NAMES: [(&str, &str, Option<&str>); 10] = [
+///
+/// CloudWatch has none: whether two tables share alarms is more than whether their prefixes are equal.
+const NAMES: [(&str, &str, Option<&str>); 9] = [
     ("aurora", "clusters", None),
-    ("cloudwatch", "prefixes", Some("suffixes")),
     ("dynamodb", "tables", None),
     ("ecs", "services", Some("cluster")),
     ("kinesis", "consumers", Some("stream-arn")),
@@ -72,7 +73,8 @@ pub(super) fn check_repeats(tables: &[ResourceTable<'_>]) {
 
     let mut seen: HashMap<_, &NamedResource<'_>> = HashMap::new();
     for name in &names {
-        let first = seen.entry((name.table.service, &name.scope, &name.text)).or_insert(name);
+        let identity = (name.table.service, &name.scope, name.identity());
+        let first = seen.entry(identity).or_insert(name);
         let document = name.table.table.document;
         let is_same_pair = first.table.name == name.table.name && first.key == name.key;
         if is_same_pair || name.text.is_empty() || document.has_problem_at(&name.span) {
@@ -83,8 +85,11 @@ pub(super) fn check_repeats(tables: &[ResourceTable<'_>]) {
             document.written(&name.span),
             document.line(first.span.start),
         );
-        let help = "expected each resource in one place of one table".to_owned();
-        document.note(name.span.clone(), message, Some(help));
+        let help = match first.text == name.text {
+            true => "expected each resource in one place of one table",
+            false => "expected each resource in one place of one table: RDS ignores case",
+        };
+        document.note(name.span.clone(), message, Some(help.to_owned()));
     }
 }
 
@@ -95,6 +100,19 @@ struct NamedResource<'t> {
     scope: String,
     text: String,
     span: Range<usize>,
+}
+
+impl NamedResource<'_> {
+    /// Returns what two names have in common when they name the same resource.
+    ///
+    /// RDS ignores case. All others tell `orders` from `Orders`: DynamoDB tables, ECS clusters and services,
+    /// Kinesis consumers, Lambda functions, SNS subscriptions and endpoints (ARNs), SQS queues.
+    fn identity(&self) -> Cow<'_, str> {
+        match self.table.service {
+            "aurora" => Cow::Owned(self.text.to_ascii_lowercase()),
+            _ => Cow::Borrowed(&self.text),
+        }
+    }
 }
 
 fn names_of<'t>(table: &'t ResourceTable<'t>) -> Vec<NamedResource<'t>> {

@@ -12,6 +12,9 @@ use super::{
 };
 use crate::stack_file::Resource;
 
+/// The services that have something to find, so that finding nothing may be fine.
+const WITH_OPTIONAL: [&str; 4] = ["aurora", "cloudwatch", "ecs", "lambda"];
+
 /// Reads the tables of `service`, with `read` for what is particular to it.
 pub(super) fn read_all<T>(
     service: &str,
@@ -27,7 +30,7 @@ pub(super) fn read_all<T>(
         let settings = read(table);
         let skip = skip(table, service);
         let after = after(table, &all[index], &all);
-        let optional = boolean(table, "optional").unwrap_or(false);
+        let optional = optional(table, service);
         let line = table.document.line(table.span.start);
         if let Some(settings) = settings {
             let name = (*name).to_owned();
@@ -93,8 +96,26 @@ fn skip(table: &mut Table<'_>, service: &str) -> BTreeSet<String> {
         };
         table.document.note(span, message, Some(help));
     }
+    for (on, off) in TURNED_ON_AND_OFF {
+        if skip.contains(on) && !off.iter().any(|it| skip.contains(*it)) {
+            let message =
+                format!("{} would be off on both stacks: `{on}` is skipped alone", table.name);
+            let help = format!("skip {} too", list(off.iter().copied()));
+            table.document.note(table.span_of("skip"), message, Some(help));
+        }
+    }
     skip
 }
+
+/// The steps that turn something on, with those that turn the same off on the other stack.
+const TURNED_ON_AND_OFF: [(&str, &[&str]); 6] = [
+    ("cloudwatch.enable-alarms", &["cloudwatch.disable-alarms"]),
+    ("ecs.enable", &["ecs.disable"]),
+    ("exclusive.hand-over", &["lambda.disable-mappings", "lambda.disable-rules"]),
+    ("lambda.enable-mappings", &["lambda.disable-mappings"]),
+    ("lambda.enable-rules", &["lambda.disable-rules"]),
+    ("sns.enable", &["sns.disable"]),
+];
 
 fn after(table: &mut Table<'_>, own: &str, all: &[String]) -> Option<Vec<String>> {
     let names = table.strings("after")?;
@@ -115,6 +136,25 @@ fn after(table: &mut Table<'_>, own: &str, all: &[String]) -> Option<Vec<String>
         }
     }
     Some(names.into_iter().map(|(name, _)| name).collect())
+}
+
+/// Returns whether finding nothing is fine; notes the key where nothing would read it.
+fn optional(table: &mut Table<'_>, service: &str) -> bool {
+    let key = "optional";
+    if WITH_OPTIONAL.contains(&service) {
+        return boolean(table, key).unwrap_or(false);
+    }
+    if let Some(found) = table.entries.keys().find(|it| it.get_ref() == key) {
+        // Asked for, so that it is not called unknown on top.
+        table.value(key);
+        // Behind a broken header it may be meant for another table.
+        if !table.document.has_broken_headers() {
+            let message = format!("`{key}` has no effect on {}", table.name);
+            let help = format!("expected it in tables of {} alone", list(WITH_OPTIONAL));
+            table.document.note(found.span(), message, Some(help));
+        }
+    }
+    false
 }
 
 /// The steps that the tables of a service have.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bluegreen_aurora::{ClusterState, FinalSnapshot};
+use bluegreen_aurora::{ClusterState, FinalSnapshot, Suspended};
 use bluegreen_core::StackReference;
 
 use super::{Aurora, cluster};
@@ -78,22 +78,53 @@ pub(super) struct Delete {
 }
 
 impl Delete {
-    /// Returns the name of the final snapshot: the same each time the deletion is repeated.
-    fn snapshot(&self, context: &Context<'_>) -> Result<Option<String>> {
-        if !self.aurora.settings.final_snapshot {
-            return Ok(None);
+    /// Returns the name of the final snapshot, the same each time the deletion is repeated.
+    ///
+    /// Outside a release it is that of the deletion's first try, which is remembered until the deletion
+    /// has succeeded.
+    fn snapshot(&self, context: &Context<'_>) -> Result<String> {
+        if let Some(release) = context.release_id() {
+            return Ok(self.named_for(&release));
         }
-        if let Some(name) = context.note(&self.snapshot_key())? {
-            return Ok(Some(name));
+        let now = humantime::format_rfc3339_seconds(context.now()).to_string();
+        let new = self.named_for(&now.replace(['-', ':'], ""));
+        // Takes the new name only when no earlier try has left one.
+        context.remember(&self.snapshot_key(), &new)?;
+        let name = context.remembered(&self.snapshot_key())?.unwrap_or(new);
+        context.set_note(&self.snapshot_key(), &name)?;
+        Ok(name)
+    }
+
+    /// Returns the name of the final snapshot if a look can tell: outside a release it is settled by the
+    /// first change.
+    fn known_snapshot(&self, context: &Context<'_>) -> Result<Option<String>> {
+        match context.release_id() {
+            Some(release) => Ok(Some(self.named_for(&release))),
+            None => context.note(&self.snapshot_key()),
         }
-        let unique = context.release_id().unwrap_or_else(|| {
-            humantime::format_rfc3339_seconds(context.now()).to_string().replace(['-', ':'], "")
-        });
-        Ok(Some(format!("{}-{unique}", self.aurora.name(self.stack)).to_lowercase()))
+    }
+
+    fn named_for(&self, unique: &str) -> String {
+        format!("{}-{unique}", self.aurora.name(self.stack)).to_lowercase()
     }
 
     fn snapshot_key(&self) -> String {
         self.aurora.key(self.stack, "snapshot")
+    }
+
+    /// Remembers what of the reader scaling is suspended, unless everything is: the deletion may have done
+    /// that, and resuming to it would be no use.
+    async fn remember_flags(&self, context: &Context<'_>) -> Result<()> {
+        let seen = match self.aurora.cluster(context, self.stack).await {
+            Err(err) if err.is_absent() => return Ok(()),
+            looked => looked?,
+        };
+        match seen.scaling {
+            Some(it) if it.suspended != Suspended::ALL => {
+                context.remember(&self.aurora.flags_key(self.stack), &it.suspended)
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -121,6 +152,13 @@ impl Step for Delete {
                 expected,
             ));
         }
+        if let Some(reason) = seen.cannot_delete
+            && seen.state.as_str() != "deleting"
+        {
+            let expected = "one that stands by itself: detach or promote it, or the replicas that it \
+                            has, or set `retire = \"stop\"` or `\"keep\"`";
+            return Err(self.aurora.wrong_state(self.stack, reason, expected));
+        }
         if let ClusterState::Moving(word) = &seen.state {
             let what = format!("{} is `{word}`", cluster(&seen.name));
             return Ok(Inspection::Underway { what });
@@ -131,20 +169,22 @@ impl Step for Delete {
         };
         Ok(Inspection::Needed {
             from: format!("{}, {instances}", seen.state),
-            to: match self.snapshot(context)? {
-                Some(name) => format!("deleted, with snapshot `{name}`"),
-                None => "deleted, without a snapshot".to_owned(),
+            to: if !self.aurora.settings.final_snapshot {
+                "deleted, without a snapshot".to_owned()
+            } else if let Some(name) = self.known_snapshot(context)? {
+                format!("deleted, with snapshot `{name}`")
+            } else {
+                "deleted, with a snapshot".to_owned()
             },
         })
     }
 
     async fn apply(&self, context: &Context<'_>) -> Result<()> {
-        let snapshot = match self.snapshot(context)? {
-            Some(name) => {
-                context.set_note(&self.snapshot_key(), &name)?;
-                FinalSnapshot::Named(name)
-            }
-            None => FinalSnapshot::Skip,
+        self.remember_flags(context).await?;
+        let snapshot = if self.aurora.settings.final_snapshot {
+            FinalSnapshot::Named(self.snapshot(context)?)
+        } else {
+            FinalSnapshot::Skip
         };
         // What remains shows in the next look.
         self.aurora.toolkit.delete_database(self.stack, snapshot).await?;
@@ -157,222 +197,21 @@ impl Step for Delete {
         if self.aurora.settings.final_snapshot {
             let name = self.aurora.name(self.stack).to_lowercase();
             let snapshots = format!("cluster-snapshot:{name}-*");
-            permissions.extend(Permission::on(snapshots, &["rds:DeleteDBCluster"]));
+            let actions = ["rds:DeleteDBCluster", "rds:DescribeDBClusterSnapshots"];
+            permissions.extend(Permission::on(snapshots, &actions));
+            let actions = ["rds:DescribeDBClusterSnapshots"];
+            permissions.extend(Permission::on("cluster:*", &actions));
         }
         permissions.extend(Permission::on("db:*", &["rds:DeleteDBInstance"]));
         let actions = ["application-autoscaling:RegisterScalableTarget"];
         permissions.extend(Permission::on("scalable-target/*", &actions));
         permissions
     }
+
+    fn memory(&self) -> Option<String> {
+        Some(self.snapshot_key())
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::{Duration, SystemTime};
-
-    use bluegreen_core::{
-        Error::{NotFound, WrongState},
-        StackReference::{A, B},
-    };
-
-    use super::{super::testing::*, *};
-    use crate::{Error, stack_file::AuroraRetire, steps::testing::World};
-
-    fn delete(account: &Account, final_snapshot: bool) -> Arc<dyn Step> {
-        let aurora = account.aurora(|it| {
-            it.settings.retire = AuroraRetire::Delete;
-            it.settings.final_snapshot = final_snapshot;
-        });
-        step_of(&aurora, B, "aurora.delete")
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_running_cluster_is_stopped_once_and_waited_for() {
-        let (world, account) = (World::new(A), account());
-        let step = account.step(B, "aurora.stop");
-
-        let first = world.inspect(&*step).await.unwrap();
-        world.apply(&*step).await.unwrap();
-        let second = world.inspect(&*step).await.unwrap();
-        account.change(A, |it| it.state = ClusterState::Stopped);
-        let third = world.inspect(&*step).await.unwrap();
-
-        assert_eq!(first, needed("available", "stopped"));
-        assert_eq!(second, underway("cluster `orders-a` is `stopping`"));
-        assert_eq!(third, Inspection::Done);
-        assert_eq!(account.changes(), ["stop a"]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_cluster_that_cannot_be_stopped_yet_is_waited_for() {
-        for state in ["backing-up", "modifying", "starting"] {
-            let (world, account) = (World::new(A), account());
-            account.change(A, |it| it.state = state.into());
-            let step = account.step(B, "aurora.stop");
-
-            let seen = world.inspect(&*step).await.unwrap();
-
-            assert_eq!(seen, underway(&format!("cluster `orders-a` is `{state}`")));
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_cluster_that_aws_cannot_stop_is_an_error_at_the_first_look() {
-        let (world, account) = (World::new(A), account());
-        account.change(A, |it| {
-            it.cannot_stop = Some("a member of the global database `world`".to_owned());
-        });
-        let step = account.step(B, "aurora.stop");
-
-        let err = world.inspect(&*step).await.unwrap_err();
-
-        assert!(matches!(err, Error::Toolkit(WrongState { .. })));
-        let expected = "cluster `orders-a` is a member of the global database `world`: ";
-        assert!(err.to_string().starts_with(expected), "{err}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_broken_cluster_cannot_be_stopped() {
-        let (world, account) = (World::new(A), account());
-        account.change(A, |it| it.state = "failed".into());
-        let step = account.step(B, "aurora.stop");
-
-        let err = world.inspect(&*step).await.unwrap_err();
-
-        assert!(err.to_string().contains("`failed`"), "{err}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_stopped_cluster_is_known_to_start_again() {
-        let (world, account) = (World::new(A), account());
-        account.change(A, |it| {
-            it.state = ClusterState::Stopped;
-            it.restarts_at = Some(SystemTime::UNIX_EPOCH + Duration::from_secs(604_800));
-        });
-        let step = account.step(B, "aurora.stop");
-
-        world.inspect(&*step).await.unwrap();
-
-        let warnings = world.warnings();
-        assert_eq!(warnings.len(), 1);
-        assert!(warnings[0].contains("`orders-a` again at 1970-01-08T00:00:00Z"), "{warnings:?}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_missing_cluster_cannot_be_stopped() {
-        let (world, account) = (World::new(A), account());
-        account.remove(A);
-        let step = account.step(B, "aurora.stop");
-
-        let err = world.inspect(&*step).await.unwrap_err();
-
-        assert!(matches!(err, Error::Toolkit(NotFound { .. })));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_cluster_is_deleted_round_by_round_with_one_snapshot() {
-        let (world, account) = (World::new(A), account());
-        account.change(A, |it| it.members.truncate(1));
-        let step = delete(&account, true);
-        let name = format!("orders-a-{}", world.store.release().unwrap().id.to_lowercase());
-        let goal = format!("deleted, with snapshot `{name}`");
-
-        assert_eq!(world.inspect(&*step).await.unwrap(), needed("available, 1 instance", &goal));
-        world.apply(&*step).await.unwrap();
-        assert_eq!(world.inspect(&*step).await.unwrap(), needed("available, 0 instances", &goal));
-        world.apply(&*step).await.unwrap();
-        let seen = world.inspect(&*step).await.unwrap();
-        assert_eq!(seen, underway("cluster `orders-a` is `deleting`"));
-        account.remove(A);
-
-        assert_eq!(world.inspect(&*step).await.unwrap(), Inspection::Done);
-        let call = format!("delete a Named(\"{name}\")");
-        assert_eq!(account.changes(), [call.clone(), call]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_snapshot_has_a_name_that_aws_takes() {
-        let (world, account) = (World::new(A), account());
-        let step = delete(&account, true);
-
-        world.apply(&*step).await.unwrap();
-
-        let name: String = world.context().note("aurora.orders/a/snapshot").unwrap().unwrap();
-        assert!(name.starts_with("orders-a-"), "{name}");
-        assert!(!name.contains("--") && !name.ends_with('-') && name.len() <= 255, "{name}");
-        let legal = |it: char| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '-';
-        assert!(name.chars().all(legal), "{name}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn outside_a_release_the_snapshot_is_named_for_the_first_try() {
-        let (world, account) = (World::new(A), account());
-        world.store.close_release().unwrap();
-        let step = delete(&account, true);
-
-        world.apply(&*step).await.unwrap();
-        tokio::time::advance(Duration::from_secs(90)).await;
-        world.apply(&*step).await.unwrap();
-
-        let call = "delete a Named(\"orders-a-19700101t001640z\")";
-        assert_eq!(account.changes(), [call, call]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_cluster_is_deleted_without_a_snapshot_when_the_file_says_so() {
-        let (world, account) = (World::new(A), account());
-        let step = delete(&account, false);
-
-        let seen = world.inspect(&*step).await.unwrap();
-        world.apply(&*step).await.unwrap();
-
-        assert_eq!(seen, needed("available, 3 instances", "deleted, without a snapshot"));
-        assert_eq!(account.changes(), ["delete a Skip"]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn protection_is_found_at_the_first_look() {
-        let (world, account) = (World::new(A), account());
-        account.change(A, |it| it.deletion_protection = true);
-        let step = delete(&account, true);
-
-        let err = world.inspect(&*step).await.unwrap_err();
-
-        assert!(matches!(err, Error::Toolkit(WrongState { .. })));
-        let expected = "cluster `orders-a` is protected against deletion: ";
-        assert!(err.to_string().starts_with(expected), "{err}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_cluster_on_its_way_is_let_arrive() {
-        let (world, account) = (World::new(A), account());
-        account.change(A, |it| it.state = "starting".into());
-        let step = delete(&account, true);
-
-        let seen = world.inspect(&*step).await.unwrap();
-
-        assert_eq!(seen, underway("cluster `orders-a` is `starting`"));
-    }
-
-    #[test]
-    fn both_are_destructive_on_the_old_stack() {
-        let account = account();
-
-        for step in [account.step(B, "aurora.stop"), delete(&account, true)] {
-            assert_eq!(step.effect(), Effect::Destroys(A));
-            assert_eq!(step.id().stack, A);
-        }
-    }
-
-    #[test]
-    fn deleting_needs_leave_for_the_snapshot_too() {
-        let account = account();
-        let permission = Permission {
-            action: "rds:DeleteDBCluster",
-            resource: "cluster-snapshot:orders-a-*".to_owned(),
-        };
-
-        assert!(delete(&account, true).permissions().contains(&permission));
-        assert!(!delete(&account, false).permissions().contains(&permission));
-    }
-}
+mod tests;

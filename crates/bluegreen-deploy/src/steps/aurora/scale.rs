@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bluegreen_aurora::{ClusterState, ReaderScaling};
+use bluegreen_aurora::{ClusterState, ReaderScaling, Suspended};
 use bluegreen_core::StackReference;
 
 use super::{Aurora, cluster, readers};
@@ -70,6 +70,24 @@ impl ScaleOut {
         wanted.min(scaling.maximum)
     }
 
+    /// Returns what is to be suspended: what was before a deletion of the cluster of this name suspended
+    /// everything, where that is remembered.
+    fn flags(&self, context: &Context<'_>, scaling: ReaderScaling) -> Result<Suspended> {
+        let flags = match context.remembered(&self.aurora.flags_key(self.stack))? {
+            Some(before) if scaling.suspended == Suspended::ALL => before,
+            _ => scaling.suspended,
+        };
+        if flags.is_any() {
+            context.warn(format!(
+                "the reader scaling of {} is suspended and stays so: resume it in Application Auto \
+                 Scaling (scalable target `cluster:{}`), or its readers may not follow the load",
+                cluster(self.aurora.name(self.stack)),
+                self.aurora.name(self.stack),
+            ));
+        }
+        Ok(flags)
+    }
+
     fn wanted_key(&self) -> String {
         self.aurora.key(self.stack, "wanted")
     }
@@ -109,7 +127,10 @@ impl Step for ScaleOut {
         }
         let held = self.hold(context, self.wanted(context).await?, scaling);
         let available = seen.available_readers();
-        Ok(match (scaling.minimum >= held, available >= held) {
+        let resumes = self.flags(context, scaling)? != scaling.suspended;
+        let (from, to) =
+            if resumes { (", scaling suspended", ", scaling as before") } else { ("", "") };
+        Ok(match (scaling.minimum >= held && !resumes, available >= held) {
             (true, true) => Inspection::Done,
             (true, false) if told => Inspection::Underway {
                 what: format!("readers of {}: {available} of {held}", cluster(&seen.name)),
@@ -117,8 +138,8 @@ impl Step for ScaleOut {
             // Application Auto Scaling acts on a cluster only while that can be changed.
             _ if seen.state != ClusterState::Available => moving(),
             _ => Inspection::Needed {
-                from: format!("{} (minimum {})", readers(available), scaling.minimum),
-                to: format!("{} (minimum {})", readers(held), held.max(scaling.minimum)),
+                from: format!("{} (minimum {}){from}", readers(available), scaling.minimum),
+                to: format!("{} (minimum {}){to}", readers(held), held.max(scaling.minimum)),
             },
         })
     }
@@ -131,6 +152,11 @@ impl Step for ScaleOut {
         let wanted = self.wanted(context).await?;
         context.set_note(&self.wanted_key(), &wanted)?;
         context.remember(&self.aurora.minimum_key(self.stack), &scaling.minimum)?;
+        // First: what is told while scaling is suspended may have no effect.
+        let flags = self.flags(context, scaling)?;
+        if flags != scaling.suspended {
+            self.aurora.toolkit.resume_scaling(self.stack, flags).await?;
+        }
         // A minimum that is higher already stays.
         self.aurora.toolkit.scale_out(self.stack, wanted.max(scaling.minimum)).await?;
         context.set_note(&self.told_key(), &true)
@@ -144,7 +170,10 @@ impl Step for ScaleOut {
         self.aurora.scaling_permissions()
     }
 
-    // No memory of its own: only `aurora.scale-in` has finished with the minimum from before.
+    /// The flags alone: only `aurora.scale-in` has finished with the minimum from before.
+    fn memory(&self) -> Option<String> {
+        Some(self.aurora.flags_key(self.stack))
+    }
 }
 
 /// Sets the least number of readers of `stack` back to what it was, or to the configured one.

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use bluegreen_aurora::{
-    AuroraConfig, Cluster, ClusterState, Deletion, Member, MockAuroraToolkit, ReaderScaling, Scaled,
+    AuroraConfig, Cluster, ClusterState, Deletion, Member, MockAuroraToolkit, ReaderScaling,
+    Scaled, Suspended,
 };
 use bluegreen_core::{
     Change, Error, Pair,
@@ -37,8 +38,9 @@ pub(super) fn account() -> Account {
         deletion_protection: false,
         engine_mode: "provisioned".to_owned(),
         cannot_stop: None,
+        cannot_delete: None,
         restarts_at: None,
-        scaling: Some(ReaderScaling { minimum: 1, maximum: 5 }),
+        scaling: scaling(1, 5),
     };
     Account(Arc::new(Mutex::new(Inside {
         clusters: Pair {
@@ -60,6 +62,16 @@ pub(super) fn reader(number: u32, status: &str) -> Member {
         is_writer: false,
         status: Some(status.to_owned()),
     }
+}
+
+/// A scaling target of which nothing is suspended.
+pub(super) fn scaling(minimum: u32, maximum: u32) -> Option<ReaderScaling> {
+    Some(ReaderScaling { minimum, maximum, suspended: Suspended::default() })
+}
+
+/// Suspends these kinds of scaling, as a deletion or somebody would.
+pub(super) fn suspend(account: &Account, stack: StackReference, suspended: Suspended) {
+    account.change(stack, |it| it.scaling.as_mut().unwrap().suspended = suspended);
 }
 
 pub(super) fn needed(from: &str, to: &str) -> Inspection {
@@ -171,6 +183,13 @@ impl Account {
             inside.scale(stack, readers.unwrap_or(1))
         });
         let it = inside();
+        toolkit.expect_resume_scaling().returning(move |stack, before| {
+            let mut inside = it.lock().unwrap();
+            inside.take("resume", format!("resume {stack} {before:?}"))?;
+            inside.cluster(stack)?.scaling.as_mut().unwrap().suspended = before;
+            Ok(Change::Made)
+        });
+        let it = inside();
         toolkit.expect_delete_database().returning(move |stack, snapshot| {
             let mut inside = it.lock().unwrap();
             let call = match snapshot {
@@ -179,6 +198,9 @@ impl Account {
             };
             inside.take("delete", format!("delete {stack} {call}"))?;
             let cluster = inside.cluster(stack)?;
+            if let Some(scaling) = &mut cluster.scaling {
+                scaling.suspended = Suspended::ALL;
+            }
             if cluster.members.pop().is_none() {
                 cluster.state = "deleting".into();
             }

@@ -168,6 +168,47 @@ async fn a_thousand_alarms_are_ten_calls_at_two_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_that_is_refused_does_not_keep_the_other_alarms_from_being_switched() {
+    for on in [true, false] {
+        let account = account(&[alarms(A, 250, !on), alarms(B, 250, !on)]);
+        let mut toolkit = MockCloudWatchToolkit::new();
+        let listed = Arc::clone(&account);
+        toolkit.expect_alarms().returning(move |stack| {
+            let account = listed.lock().unwrap();
+            let prefix = format!("shop-{stack}-");
+            // What is off on the partner would stay off.
+            let mut found: Vec<Alarm> =
+                account.iter().filter(|it| it.name.starts_with(&prefix)).cloned().collect();
+            if on && stack == A {
+                found.clear();
+            }
+            Ok(found)
+        });
+        let switched = Arc::clone(&account);
+        let take = move |_, selection: Selection<Alarm>| {
+            let Selection::Only(alarms) = &selection else { panic!("everything again") };
+            match alarms[0].name.rsplit('-').next().unwrap() {
+                "200" => Ok(switch(&switched, selection, on)),
+                first => Err(Error::NothingFound { what: first.to_owned() }),
+            }
+        };
+        if on {
+            toolkit.expect_enable_alarms_actions().times(3).returning(take);
+        } else {
+            toolkit.expect_disable_alarms_actions().times(3).returning(take);
+        }
+        let (enable, disable) = steps(&cloudwatch(toolkit, false), B);
+        let step = if on { enable } else { disable };
+
+        let err = World::new(A).apply(&*step).await.unwrap_err();
+
+        assert_eq!(err.to_string(), "found no 000", "the first error");
+        let off = off(&account).len();
+        assert_eq!(off, if on { 450 } else { 50 });
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_alarm_that_scales_is_left_alone_with_a_warning() {
     let scaling = Alarm { scales: true, ..alarm("shop-a-scaling", true) };
     let account = account(&[alarms(A, 1, true), vec![scaling]]);
@@ -245,4 +286,13 @@ fn effects_undos_and_permissions_fit_the_steps() {
             permission("alarm:shop-a-*", "cloudwatch:DisableAlarmActions"),
         ]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_standby_is_no_model_of_what_stays_off() {
+    let account = account(&[alarms(A, 2, false), alarms(B, 2, false)]);
+    let (world, alarms) = (World::new(A), cloudwatch(toolkit(&account, 1), false));
+    let (enable, _) = steps(&alarms, A);
+
+    assert_eq!(world.inspect(&*enable).await.unwrap(), needed("2 of 2 off", "on"));
 }

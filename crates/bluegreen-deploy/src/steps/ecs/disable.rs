@@ -17,11 +17,15 @@ pub(super) struct Disable {
 }
 
 impl Disable {
-    /// Remembers which kinds of scaling a person had suspended.
+    /// Remembers which kinds of scaling a person had suspended, as part of a release that takes production
+    /// away: on a standby that is switched off by itself, they are suspended since it is the standby.
     ///
     /// When all are suspended and something is remembered, the service was disabled before and only its
     /// count was raised since: what that disabling found still holds.
     fn remember(&self, context: &Context<'_>, flags: Suspended) -> Result<()> {
+        if context.store.release().is_none_or(|it| it.target == self.stack) {
+            return Ok(());
+        }
         let key = self.ecs.flags_key(self.stack);
         let known: Option<Suspended> = context.remembered(&key)?;
         if flags == Suspended::ALL && known.is_some() {
@@ -68,10 +72,12 @@ impl Step for Disable {
         if let Some(scaling) = seen.scaling {
             self.remember(context, scaling.suspended)?;
         }
-        if scales(&seen) {
+        let scales = scales(&seen);
+        if scales {
             self.ecs.toolkit.suspend_scaling(self.stack).await?;
         }
-        if seen.desired > 0 {
+        // AWS pulls the count up to the scaling target's minimum with that very call.
+        if scales || seen.desired > 0 {
             self.ecs.toolkit.disable_service(self.stack).await?;
         }
         Ok(())
@@ -156,7 +162,7 @@ mod tests {
 
         assert_eq!(first, needed("0 tasks, scaling on", "0 tasks, scaling suspended"));
         assert_eq!(second, Inspection::Done);
-        assert_eq!(account.changes(), ["suspend a"]);
+        assert_eq!(account.changes(), ["suspend a", "disable a"]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -242,5 +248,16 @@ mod tests {
 
         assert!(matches!(err, Error::Toolkit(WrongState { .. })));
         assert_eq!(step.effect(), Effect::Disables(A));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_standby_that_is_disabled_by_itself_leaves_nothing_to_remember() {
+        let (world, account) = (World::new(A), account());
+        world.store.close_release().unwrap();
+        account.change(B, |it| it.desired = 2);
+
+        world.apply(&*account.step(B, "ecs.disable")).await.unwrap();
+
+        assert_eq!(world.store.remembered("ecs.worker/b"), None);
     }
 }

@@ -52,6 +52,9 @@ impl Enable {
             DesiredTasks::Count(count) => count,
             DesiredTasks::Match => self.matched(context).await?,
         };
+        // What production runs with is never made less.
+        let is_active = context.is_active(self.stack);
+        let wanted = if is_active { wanted.max(seen.desired) } else { wanted };
         let Some(scaling) = seen.scaling else {
             return Ok(Goal { desired: wanted, scales: false, flags: Suspended::default() });
         };
@@ -88,8 +91,12 @@ impl Enable {
         }
     }
 
-    /// Returns the flags of the partner's scaling; none is suspended where it has no scaling.
+    /// Returns the flags of the partner's scaling; none is suspended where it has no scaling, or is not the
+    /// active one: a standby's is suspended since it is the standby.
     async fn partners_flags(&self, context: &Context<'_>) -> Result<Suspended> {
+        if !context.is_active(self.stack.partner()) {
+            return Ok(Suspended::default());
+        }
         let partner = self.ecs.service(context, self.stack.partner()).await?;
         Ok(partner.and_then(|it| it.scaling).map(|it| it.suspended).unwrap_or_default())
     }

@@ -175,7 +175,11 @@ impl Inside {
     }
 
     fn flag(&mut self, stack: StackReference, flags: Suspended) -> Result<Change, Error> {
-        self.service(stack)?.scaling.as_mut().unwrap().suspended = flags;
+        let service = self.service(stack)?;
+        let scaling = service.scaling.as_mut().unwrap();
+        scaling.suspended = flags;
+        // AWS does so whenever the target is registered anew, whatever is suspended.
+        service.desired = service.desired.clamp(scaling.minimum, scaling.maximum);
         Ok(Change::Made)
     }
 

@@ -76,10 +76,14 @@ impl HandOver {
         if let Some(what) = waits {
             return Ok(Stage::Wait(what));
         }
+        // Both are looked at every time: their times run side by side.
+        let mut in_flight = None;
         for (trigger, _) in &old {
-            if let Some(what) = self.lambda.in_flight(context, self.old(), *trigger).await? {
-                return Ok(Stage::Wait(what));
-            }
+            let left = self.lambda.in_flight(context, self.old(), *trigger).await?;
+            in_flight = in_flight.or(left);
+        }
+        if let Some(what) = in_flight {
+            return Ok(Stage::Wait(what));
         }
 
         let left_off = self.left_off(context).await?;
@@ -115,7 +119,9 @@ impl HandOver {
     /// Returns which work queue of the old mappings is not drained. Once the hand-over has begun it is not asked
     /// any more: a message that came late is nobody's then but the last old mapping's.
     async fn undrained(&self, context: &Context<'_>) -> Result<Option<String>> {
-        if self.has_begun(context)? || !self.lambda.kinds.exclusive().contains(&Trigger::Mappings) {
+        if self.begun_with(context)?.is_some()
+            || !self.lambda.kinds.exclusive().contains(&Trigger::Mappings)
+        {
             return Ok(None);
         }
         let sources = self.lambda.sources(context, self.old()).await?;
@@ -136,11 +142,7 @@ impl HandOver {
         if let Some(remembered) = context.remembered(&self.memory_key(self.to))? {
             return Ok(remembered);
         }
-        let before: Option<LeftOff> = if self.has_begun(context)? {
-            context.remembered(&self.memory_key(self.old()))?
-        } else {
-            None
-        };
+        let before = self.begun_with(context)?;
         self.as_on_old(context, before.as_ref()).await
     }
 
@@ -162,8 +164,9 @@ impl HandOver {
         self.lambda.key(self.old(), "hand-over-begun")
     }
 
-    fn has_begun(&self, context: &Context<'_>) -> Result<bool> {
-        Ok(context.note(&self.begun_note())?.unwrap_or(false))
+    /// Returns what was off on the old stack when the hand-over began; `None` before that.
+    fn begun_with(&self, context: &Context<'_>) -> Result<Option<LeftOff>> {
+        context.note(&self.begun_note())
     }
 }
 
@@ -193,6 +196,10 @@ impl Step for HandOver {
         Effect::Disables(self.old())
     }
 
+    fn begin(&self) {
+        self.watch.forget();
+    }
+
     async fn inspect(&self, context: &Context<'_>) -> Result<Inspection> {
         let to = format!("on {}", self.to);
         Ok(match self.stage(context).await? {
@@ -207,27 +214,37 @@ impl Step for HandOver {
         match self.stage(context).await? {
             Stage::Wait(_) | Stage::Done => Ok(()),
             Stage::OldOn(old) => {
-                if !self.has_begun(context)? {
+                if self.begun_with(context)?.is_none() {
                     let mut left_off = LeftOff::default();
                     for (trigger, items) in &old {
                         left_off.set(*trigger, named(items, &State::Off));
                     }
-                    context.remember(&self.memory_key(self.old()), &left_off)?;
-                    context.set_note(&self.begun_note(), &true)?;
+                    // By itself, a hand-over may find the old stack only partly on, with nothing that a
+                    // person has off.
+                    if context.store.release().is_some_and(|it| it.target == self.to) {
+                        context.remember(&self.memory_key(self.old()), &left_off)?;
+                    }
+                    context.set_note(&self.begun_note(), &left_off)?;
                 }
+                // A mapping that AWS refuses to switch does not keep the rules as they are.
+                let mut failure = None;
                 for (trigger, items) in &old {
                     let names = named(items, &State::On);
                     if !names.is_empty() {
-                        self.lambda.switch_off(context, self.old(), *trigger, &names).await?;
+                        let switched =
+                            self.lambda.switch_off(context, self.old(), *trigger, &names).await;
+                        failure = failure.or(switched.err());
                     }
                 }
-                Ok(())
+                failure.map_or(Ok(()), Err)
             }
             Stage::NewOff(new) => {
+                let mut failure = None;
                 for (trigger, names) in &new {
-                    self.lambda.switch_on(context, self.to, *trigger, names).await?;
+                    let switched = self.lambda.switch_on(context, self.to, *trigger, names).await;
+                    failure = failure.or(switched.err());
                 }
-                Ok(())
+                failure.map_or(Ok(()), Err)
             }
         }
     }

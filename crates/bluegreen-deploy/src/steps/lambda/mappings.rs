@@ -33,7 +33,7 @@ impl Lambda {
         stack: StackReference,
     ) -> Result<Arc<Vec<EventSourceMapping>>> {
         let look = async {
-            context.limits.lambda.take(1).await;
+            context.limits.lambda.take(self.calls_of_a_look()).await;
             Ok(Arc::new(self.toolkit.list_event_source_mappings(stack).await?))
         };
         self.mappings.of(stack).get(context.round, look).await
@@ -59,7 +59,8 @@ impl Lambda {
         Ok(Sources { queues: queues.into_values().collect(), others })
     }
 
-    /// Switches the mappings `names`; one that AWS is at work on is left to the next round.
+    /// Switches the mappings `names`; one that AWS is at work on is left to the next round. One that AWS
+    /// refuses does not keep the others from being switched: the first error is returned at the end.
     pub(super) async fn switch_mappings(
         &self,
         context: &Context<'_>,
@@ -70,17 +71,19 @@ impl Lambda {
         let mappings = self.mappings(context, stack).await?;
         let mappings: Vec<EventSourceMapping> =
             mappings.iter().filter(|it| names.contains(&it.uuid)).cloned().collect();
+        let mut failure = None;
         for some in mappings.chunks(TOGETHER) {
             let calls = u32::try_from(some.len()).unwrap_or(u32::MAX);
             context.limits.lambda.take(calls).await;
             let some = Selection::Only(some.to_vec());
-            if on {
-                self.toolkit.enable_event_mapping(stack, some).await?;
+            let switched = if on {
+                self.toolkit.enable_event_mapping(stack, some).await
             } else {
-                self.toolkit.disable_event_mapping(stack, some).await?;
-            }
+                self.toolkit.disable_event_mapping(stack, some).await
+            };
+            failure = failure.or(switched.err());
         }
-        Ok(())
+        failure.map_or(Ok(()), |err| Err(err.into()))
     }
 
     /// Returns the mappings of `stack` on a source whose counterpart has mappings on the partner, but

@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use bluegreen_core::{
-    Pair, Selection,
+    Error, Pair, Selection,
     StackReference::{self, A, B},
     Switched,
 };
@@ -28,6 +28,8 @@ pub(super) struct Account {
     pub(super) rules: Pair<Vec<Rule>>,
     /// The mappings that AWS is at work on: it refuses to change them.
     pub(super) busy: Vec<String>,
+    /// The mappings that AWS refuses to change.
+    pub(super) refused: Vec<String>,
     /// Whether a mapping that is switched is only on its way at first.
     pub(super) takes_time: bool,
     /// How often mappings and rules were listed.
@@ -73,7 +75,7 @@ impl Account {
         stack: StackReference,
         selection: Selection<EventSourceMapping>,
         on: bool,
-    ) -> Switched {
+    ) -> Result<Switched, Error> {
         let Selection::Only(selection) = selection else { panic!("everything is listed again") };
         assert!(selection.len() <= 10, "{} at once", selection.len());
         let state = match (on, self.takes_time) {
@@ -82,10 +84,15 @@ impl Account {
             (true, true) => MappingState::Enabling,
             (false, true) => MappingState::Disabling,
         };
+        let mut failure = None;
         let mut switched = Switched::default();
         for EventSourceMapping { uuid, .. } in selection {
             if self.busy.contains(&uuid) {
                 switched.busy.push(uuid);
+                continue;
+            }
+            if self.refused.contains(&uuid) {
+                failure.get_or_insert(Error::NotFound { resource: format!("mapping `{uuid}`") });
                 continue;
             }
             self.switched.push(format!("{stack} {} {uuid}", if on { "on" } else { "off" }));
@@ -93,7 +100,7 @@ impl Account {
             mappings.iter_mut().find(|it| it.uuid == uuid).unwrap().state = state.clone();
             switched.changed.push(uuid);
         }
-        switched
+        failure.map_or(Ok(switched), Err)
     }
 
     fn switch_rules(
@@ -152,11 +159,11 @@ pub(super) fn toolkit(account: &Shared) -> MockLambdaToolkit {
     let shared = Arc::clone(account);
     toolkit
         .expect_enable_event_mapping()
-        .returning(move |stack, it| Ok(shared.lock().unwrap().switch_mappings(stack, it, true)));
+        .returning(move |stack, it| shared.lock().unwrap().switch_mappings(stack, it, true));
     let shared = Arc::clone(account);
     toolkit
         .expect_disable_event_mapping()
-        .returning(move |stack, it| Ok(shared.lock().unwrap().switch_mappings(stack, it, false)));
+        .returning(move |stack, it| shared.lock().unwrap().switch_mappings(stack, it, false));
     let shared = Arc::clone(account);
     toolkit
         .expect_enable_rule()

@@ -74,6 +74,7 @@ async fn mappings_are_switched_ten_a_second_and_one_that_was_off_stays_off() {
     let began = tokio::time::Instant::now();
     world.apply(&*disable).await.unwrap();
     assert!(began.elapsed() >= Duration::from_secs(10), "{:?}", began.elapsed());
+    world.inspect(&*disable).await.unwrap();
     tokio::time::advance(Duration::from_secs(30)).await;
     assert_eq!(before, needed("104 of 105 on", "off"));
     assert_eq!(world.inspect(&*disable).await.unwrap(), Inspection::Done);
@@ -86,6 +87,45 @@ async fn mappings_are_switched_ten_a_second_and_one_that_was_off_stays_off() {
     let switched = account.lock().unwrap().switched.len();
     world.apply(&*enable).await.unwrap();
     assert_eq!((switched, account.lock().unwrap().switched.len()), (208, 208));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_mapping_that_is_refused_does_not_keep_the_others_from_being_switched() {
+    for (name, stack, state) in [
+        ("lambda.disable-mappings", A, MappingState::Enabled),
+        ("lambda.enable-mappings", B, MappingState::Disabled),
+    ] {
+        let of = |it| if it == stack { mappings(it, 25, &state) } else { Vec::new() };
+        let refused = ["003", "014"].map(|it| format!("{stack}{it}")).to_vec();
+        let account = Account { mappings: Pair::from_fn(of), refused, ..Default::default() };
+        let account = account.shared();
+        let (world, lambda) = (World::new(A), lambda(&account, Mirror, Off, &[]));
+
+        let err = world.apply(&*step(&lambda, name, stack, B)).await.unwrap_err();
+
+        assert_eq!(err.to_string(), format!("mapping `{stack}003` does not exist"), "the first");
+        assert_eq!(account.lock().unwrap().switched.len(), 23);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_at_a_function_with_an_alias_counts_as_two_calls() {
+    for (alias, expected) in [(Some("live"), 400), (None, 200)] {
+        let account = Account::default().shared();
+        let mut resource = declared(Mirror, Off);
+        resource.settings.config.alias = alias.map(str::to_owned);
+        let lambda = Lambda::new(&resource, Arc::new(toolkit(&account)), Vec::new());
+        let world = World::new(A);
+        let context = world.context();
+        let began = tokio::time::Instant::now();
+        context.set_note("lambda.ingest/a/rules-off", &Moment(context.now())).unwrap();
+
+        lambda.mappings(&context, A).await.unwrap();
+        lambda.in_flight(&context, A, Trigger::Rules).await.unwrap().unwrap();
+        context.limits.lambda.take(1).await;
+
+        assert_eq!(began.elapsed(), Duration::from_millis(expected), "{alias:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -253,10 +293,12 @@ async fn of_other_sources_and_rules_the_functions_timeout_is_waited_out() {
         assert_eq!(world.inspect(&*disable).await.unwrap(), needed("1 of 1 on", "off"));
         world.apply(&*disable).await.unwrap();
         tokio::time::advance(Duration::from_secs(20)).await;
+        let all = "invocations of `ingest-a` to end: at most 30s left";
+        assert_eq!(world.inspect(&*disable).await.unwrap(), underway(all), "from the look on");
+        tokio::time::advance(Duration::from_secs(28)).await;
         let seen = world.inspect(&*disable).await.unwrap();
-        let Inspection::Underway { what } = seen else { panic!("{seen:?}") };
-        assert!(what.starts_with("invocations of `ingest-a` to end: at most "), "{what}");
-        tokio::time::advance(Duration::from_secs(10)).await;
+        assert!(matches!(seen, Inspection::Underway { .. }), "{seen:?}");
+        tokio::time::advance(Duration::from_secs(2)).await;
         assert_eq!(world.inspect(&*disable).await.unwrap(), Inspection::Done);
         assert_eq!(disable.lasts(), Duration::from_secs(900));
     }
@@ -455,4 +497,15 @@ fn effects_undos_memories_and_permissions_fit_the_steps() {
         assert!(permissions.contains(&expected), "{expected:?}");
     }
     assert!(rules.permissions().contains(&permission("rule/*", "events:DisableRule")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_standby_is_no_model_of_what_stays_off() {
+    let off = Pair::from_fn(|it| mappings(it, 2, &MappingState::Disabled));
+    let account = Account { mappings: off, ..Default::default() }.shared();
+    let (world, lambda) = (World::new(A), lambda(&account, Mirror, Off, &[]));
+
+    let enable = step(&lambda, "lambda.enable-mappings", A, A);
+
+    assert_eq!(world.inspect(&*enable).await.unwrap(), needed("2 of 2 off", "on"));
 }

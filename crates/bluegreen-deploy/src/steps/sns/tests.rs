@@ -31,6 +31,16 @@ fn set(account: &Account, stack: StackReference, to: Option<Option<&'static str>
 
 /// Returns a toolkit on the account; `calls` are those that change something.
 fn toolkit(account: &Account, looks: usize, calls: usize) -> MockSnsToolkit {
+    toolkit_with(&SnsConfig::default(), account, looks, calls)
+}
+
+fn toolkit_with(
+    config: &SnsConfig,
+    account: &Account,
+    looks: usize,
+    calls: usize,
+) -> MockSnsToolkit {
+    let keeps_own = config.enabled_filter.is_none();
     let mut toolkit = MockSnsToolkit::new();
     let looked = Arc::clone(account);
     toolkit.expect_subscription().times(..=looks).returning(move |stack| {
@@ -44,6 +54,9 @@ fn toolkit(account: &Account, looks: usize, calls: usize) -> MockSnsToolkit {
     });
     let enabled = Arc::clone(account);
     toolkit.expect_enable_subscription().times(..=calls).returning(move |stack, filter| {
+        if keeps_own && enabled.lock().unwrap().of(stack).is_some() {
+            return Ok(Change::AlreadySo);
+        }
         let filter: Option<&'static str> = filter.map(|it| &*it.0.leak());
         set(&enabled, stack, Some(filter));
         Ok(Change::Made)
@@ -74,7 +87,16 @@ fn sns(account: &Account) -> Arc<Sns> {
 
 fn with_filter(account: &Account, filter: &Value) -> Arc<Sns> {
     let config = SnsConfig { enabled_filter: filter.as_object().cloned(), ..Default::default() };
-    Arc::new(Sns::new(&resource(config, &[]), Arc::new(toolkit(account, 100, 1))))
+    let toolkit = toolkit_with(&config, account, 100, 1);
+    Arc::new(Sns::new(&resource(config, &[]), Arc::new(toolkit)))
+}
+
+/// Declares the subscriptions as they were while `filter` was the `disabled-filter`.
+fn disabled_by(account: &Account, filter: &str) -> Arc<Sns> {
+    let filter: Value = serde_json::from_str(filter).unwrap();
+    let config = SnsConfig { disabled_filter: filter.as_object().cloned(), ..Default::default() };
+    let toolkit = toolkit_with(&config, account, 100, 1);
+    Arc::new(Sns::new(&resource(config, &[]), Arc::new(toolkit)))
 }
 
 /// Returns the only step called `name` on `stack` of a move to `to`.
@@ -131,8 +153,8 @@ async fn the_partners_policy_is_the_model_where_nothing_is_remembered() {
     let model = enable.model(&world.context()).await.unwrap();
     world.apply(&*enable).await.unwrap();
 
-    let text = json!(r#"{"type":["order"]}"#);
-    assert_eq!(model, Some(("sns.catalogue/b".to_owned(), text)));
+    let before = json!({"filter": r#"{"type":["order"]}"#, "disabled-by": null});
+    assert_eq!(model, Some(("sns.catalogue/b".to_owned(), before)));
     assert_eq!(account.lock().unwrap().b, Some(Some(r#"{"type":["order"]}"#)));
 }
 
@@ -159,7 +181,7 @@ async fn two_subscriptions_that_are_off_and_not_remembered_need_a_configured_pol
     let err = world.inspect(&*enable).await.unwrap_err();
     let applied = world.apply(&*enable).await;
 
-    assert!(err.to_string().contains("expected `enabled-filter`"), "{err}");
+    assert!(err.to_string().contains("set `enabled-filter`"), "{err}");
     assert!(applied.is_err());
     assert_eq!(enable.model(&world.context()).await.unwrap(), None);
     assert_eq!(account.lock().unwrap().b, None);
@@ -187,6 +209,88 @@ async fn a_configured_empty_policy_is_none() {
     let enable = step(&sns, "sns.enable", B, B);
 
     assert_eq!(world.inspect(&*enable).await.unwrap(), Inspection::Done);
+}
+
+/// A `disabled-filter` that the stack file had when the subscription was disabled.
+const FORMER: &str = r#"{"kind":["none"]}"#;
+
+#[tokio::test(start_paused = true)]
+async fn what_a_former_disabled_filter_blocks_is_enabled_again() {
+    let account = account(Some(Some(r#"{"type":["order"]}"#)), Some(None));
+    let world = World::new(A);
+    world.apply(&*step(&disabled_by(&account, FORMER), "sns.disable", A, B)).await.unwrap();
+    set(&account, A, Some(Some(r#"{ "kind": ["none"] }"#)));
+
+    let sns = sns(&account);
+    let (enable, settle) = (step(&sns, "sns.enable", A, A), step(&sns, "sns.settle", A, A));
+    let disabled = world.inspect(&*step(&sns, "sns.disable", A, B)).await.unwrap();
+    let summary = sns.summary(&world.context(), A).await.unwrap();
+    let before = world.inspect(&*enable).await.unwrap();
+    world.store.close_release().unwrap();
+    let unsettled = world.inspect(&*settle).await.unwrap();
+    world.apply(&*enable).await.unwrap();
+
+    assert_eq!((disabled, summary.as_str()), (Inspection::Done, "off"));
+    assert_eq!(before, needed("off", "on, with a filter policy"));
+    assert_eq!(unsettled, unknown("sns.enable"));
+    assert_eq!(world.inspect(&*enable).await.unwrap(), Inspection::Done);
+    assert_eq!(account.lock().unwrap().a, Some(Some(r#"{"type":["order"]}"#)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_former_disabled_filter_blocks_is_not_disabled_again_nor_remembered() {
+    let account = account(Some(Some(r#"{"type":["order"]}"#)), Some(None));
+    let world = World::new(A);
+    let former = step(&disabled_by(&account, FORMER), "sns.disable", A, B);
+    world.apply(&*former).await.unwrap();
+    let now = world.context().now();
+    world.store.step_succeeded(&former.id(), former.memory().as_deref(), now).unwrap();
+    set(&account, A, Some(Some(FORMER)));
+
+    world.apply(&*step(&sns(&account), "sns.disable", A, B)).await.unwrap();
+
+    assert_eq!(account.lock().unwrap().a, Some(Some(FORMER)), "left as it is");
+    let before = json!({"filter": r#"{"type":["order"]}"#, "disabled-by": FORMER});
+    assert_eq!(world.store.remembered("sns.catalogue/a"), Some(before));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_default_policy_counts_as_off_though_the_toolkit_does_not_say_so() {
+    let account = account(Some(None), Some(Some(BLOCKED)));
+    let (world, sns) = (World::new(A), disabled_by(&account, FORMER));
+
+    let enable = world.inspect(&*step(&sns, "sns.enable", B, B)).await.unwrap();
+    let disable = step(&sns, "sns.disable", B, A);
+    let disabled = world.inspect(&*disable).await.unwrap();
+    world.apply(&*disable).await.unwrap();
+
+    assert_eq!((enable, disabled), (needed("off", "on"), Inspection::Done));
+    assert_eq!(world.store.remembered("sns.catalogue/b"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_blocking_policy_is_neither_a_model_nor_put_back() {
+    let account = account(Some(Some(BLOCKED)), None);
+    let (world, sns) = (World::new(A), disabled_by(&account, FORMER));
+    let enable = step(&sns, "sns.enable", B, B);
+
+    let model = enable.model(&world.context()).await.unwrap();
+    let from_partner = world.inspect(&*enable).await.unwrap_err();
+    let remembered = [(BLOCKED, FORMER), (FORMER, FORMER), (r#"{"x":[1]}"#, r#"{"x":[1]}"#)];
+    let errors = remembered.map(|(filter, disabled_by)| {
+        let world = World::new(A);
+        let before = json!({"filter": filter, "disabled-by": disabled_by});
+        world.store.remember_model("sns.catalogue/b", before).unwrap();
+        world
+    });
+
+    assert_eq!(model, None);
+    assert!(from_partner.to_string().contains("set `enabled-filter`"), "{from_partner}");
+    for world in errors {
+        let err = world.apply(&*enable).await.unwrap_err();
+        assert!(err.to_string().contains("set `enabled-filter`"), "{err}");
+    }
+    assert_eq!(account.lock().unwrap().b, None, "nothing was sent");
 }
 
 #[tokio::test(start_paused = true)]

@@ -28,8 +28,9 @@ use super::{
 use crate::LambdaToolkit;
 
 fn no_mappings() -> Rule {
-    mock!(Client::list_event_source_mappings)
-        .then_output(|| ListEventSourceMappingsOutput::builder().build())
+    mock!(Client::list_event_source_mappings).then_output(|| {
+        ListEventSourceMappingsOutput::builder().set_event_source_mappings(Some(vec![])).build()
+    })
 }
 
 #[tokio::test]

@@ -123,6 +123,18 @@ async fn more_than_a_hundred_mappings_are_listed_to_the_last_page_and_the_listin
 }
 
 #[tokio::test]
+async fn an_answer_without_its_list_is_not_an_empty_one() {
+    let functions = functions("aws");
+    let nothing = mock!(Client::list_event_source_mappings)
+        .then_output(|| ListEventSourceMappingsOutput::builder().build());
+
+    let err =
+        toolkit(None, &[&functions, &nothing]).list_event_source_mappings(B).await.unwrap_err();
+
+    assert!(matches!(err, Error::Incomplete { operation: LIST, .. }), "{err:?}");
+}
+
+#[tokio::test]
 async fn the_mappings_of_an_alias_are_listed_to_the_last_page_too() {
     let (functions, aliases) = (functions("aws"), aliases("aws"));
     let [first, second] = two_pages(arn("aws", "ingest-b:live"));

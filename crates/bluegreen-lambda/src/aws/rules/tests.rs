@@ -173,8 +173,9 @@ async fn rules_are_found_in_every_partition() {
 async fn event_buses_are_listed_once_for_both_stacks_and_for_other_functions() {
     let functions = functions("aws");
     let buses = buses(None, &["default"], None);
-    let none = mock!(Client::list_rule_names_by_target)
-        .then_output(|| ListRuleNamesByTargetOutput::builder().build());
+    let none = mock!(Client::list_rule_names_by_target).then_output(|| {
+        ListRuleNamesByTargetOutput::builder().set_rule_names(Some(vec![])).build()
+    });
     let lambda = toolkit(None, &[&functions, &buses, &none]);
 
     lambda.rules(A).await.unwrap();
@@ -268,6 +269,50 @@ async fn a_page_token_that_comes_twice_ends_the_listing_with_an_error() {
 
     assert!(matches!(err, Error::Incomplete { operation: LIST_BUSES, .. }), "{err:?}");
     assert_eq!(again.num_calls(), 1);
+}
+
+#[tokio::test]
+async fn a_page_token_that_has_expired_lets_the_listing_be_begun_again() {
+    for code in ["InvalidToken", "InvalidNextTokenException"] {
+        let functions = functions("aws");
+        let first = buses(None, &["default"], Some("2"));
+        let expired = mock!(Client::list_event_buses)
+            .match_requests(|it| it.next_token() == Some("2"))
+            .then_http_response(move || refusal(400, code, "expired"));
+        let one = buses(None, &["default"], None);
+        let target = arn("aws", "ingest-b");
+        let page = names("default", target, None, &["nightly"], Some("n2"));
+        let no_more = mock!(Client::list_rule_names_by_target)
+            .match_requests(|it| it.next_token() == Some("n2"))
+            .then_http_response(move || refusal(400, code, "expired"));
+
+        let of_buses = toolkit(None, &[&functions, &first, &expired]).rules(B).await.unwrap_err();
+        let of_names = toolkit(None, &[&functions, &one, &page, &no_more]).rules(B).await;
+        let of_names = of_names.unwrap_err();
+
+        for (err, expected) in [(of_buses, LIST_BUSES), (of_names, LIST_NAMES)] {
+            assert!(
+                matches!(err, Error::Aws { operation, transient: true, .. } if operation == expected),
+                "{code}: {err:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_its_list_is_not_an_empty_one() {
+    let functions = functions("aws");
+    let no_buses =
+        mock!(Client::list_event_buses).then_output(|| ListEventBusesOutput::builder().build());
+    let buses = buses(None, &["default"], None);
+    let no_names = mock!(Client::list_rule_names_by_target)
+        .then_output(|| ListRuleNamesByTargetOutput::builder().build());
+
+    let of_buses = toolkit(None, &[&functions, &no_buses]).rules(B).await.unwrap_err();
+    let of_names = toolkit(None, &[&functions, &buses, &no_names]).rules(B).await.unwrap_err();
+
+    assert!(matches!(of_buses, Error::Incomplete { operation: LIST_BUSES, .. }), "{of_buses:?}");
+    assert!(matches!(of_names, Error::Incomplete { operation: LIST_NAMES, .. }), "{of_names:?}");
 }
 
 #[tokio::test]

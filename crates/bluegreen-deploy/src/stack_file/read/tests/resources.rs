@@ -139,14 +139,163 @@ fn alarms_of_one_prefix_in_two_tables_are_a_problem_unless_their_suffixes_differ
     };
 
     assert_eq!(good(&(table("one", "x") + &table("two", "y"))).cloudwatch.len(), 2);
-    one_problem(&(table("one", "x") + &table("two", "x")), "\"shop\"", &["in line 4 already"]);
+    one_problem(
+        &(table("one", "x") + &table("two", "x")),
+        "\"shop\"",
+        &["an alarm named `shop..x-a` would belong to stack a of `[cloudwatch.one]` in line 4 too"],
+    );
+}
+
+/// Tables `[cloudwatch.x]` and `[cloudwatch.y]` with these prefixes of a and b.
+fn prefixes(x: [&str; 2], y: [&str; 2]) -> String {
+    let table = |name: &str, [a, b]: [&str; 2]| {
+        format!("[cloudwatch.{name}]\nprefixes = {{ a = \"{a}\", b = \"{b}\" }}\n")
+    };
+    table("x", x) + &table("y", y)
+}
+
+#[test]
+fn alarms_of_one_stack_that_another_table_has_of_the_other_stack_are_a_problem() {
+    let (alone, web) = (["shop-b-", "mail-"], ["shop-", "web-"]);
+
+    one_problem(
+        &prefixes(alone, ["web-", "shop-"]),
+        "\"shop-\"",
+        &[
+            "an alarm named `shop-b-..` would belong to stack a of `[cloudwatch.x]` in line 4 too",
+            "expected prefixes of which none begins with that of another table",
+        ],
+    );
+    one_problem(&prefixes(["mail-", "shop-b-"], web), "\"shop-\"", &["to stack b of"]);
+    one_problem(&prefixes(web, ["shop-a-", "mail-"]), "\"shop-a-\"", &["`shop-a-..`"]);
+    assert_eq!(good(&prefixes(["shop-a-", "shop-b-"], ["web-a-", "web-b-"])).cloudwatch.len(), 2);
+}
+
+#[test]
+fn alarms_of_one_stack_in_two_tables_are_a_problem_of_each_side_that_shares_some() {
+    let found = bad(&prefixes(["shop-a-", "shop-b-"], ["shop-a-db-", "shop-b-db-"]));
+
+    let places: Vec<&str> = found.iter().map(|it| it.0.as_str()).collect();
+    assert_eq!(places, ["\"shop-a-db-\"", "\"shop-b-db-\""]);
+    assert!(found[1].1.starts_with("an alarm named `shop-b-db-..` would belong to stack b of"));
+}
+
+#[test]
+fn every_table_that_shares_alarms_is_shown_and_a_prefix_with_a_problem_of_its_own_is_not() {
+    let third = "[cloudwatch.z]\nprefixes = { a = \"shop-a-db-x-\", b = \"z-\" }";
+    let text = prefixes(["shop-a-", "shop-b-"], ["shop-a-db-", "web-"]) + third;
+
+    let places: Vec<String> = bad(&text).into_iter().map(|it| it.0).collect();
+
+    assert_eq!(places, ["\"shop-a-db-\"", "\"shop-a-db-x-\""]);
+    one_problem(&prefixes(["", "shop-b-"], ["web-a-", "web-b-"]), "\"\"", &["is empty"]);
+}
+
+#[test]
+fn clusters_whose_names_differ_in_case_alone_are_one_in_two_tables() {
+    let clusters = |name: &str, a: &str, b: &str| {
+        format!("[aurora.{name}]\nclusters = {{ a = \"{a}\", b = \"{b}\" }}\n")
+    };
+    let orders = clusters("orders", "orders-a", "orders-b");
+
+    one_problem(
+        &(orders.clone() + &clusters("old", "Orders-B", "old-b")),
+        "\"Orders-B\"",
+        &["`Orders-B` is named in line 4 already", "RDS ignores case"],
+    );
+    let found = bad(&(orders + &clusters("old", "orders-b", "old-b")));
+    assert!(!found[0].1.contains("case"), "{found:?}");
+}
+
+#[test]
+fn queues_whose_names_differ_in_case_alone_are_two() {
+    let two = "[sqs.two]\nqueues = { a = \"ONE-A\", b = \"two-b\" }\nfeed = \"work\"";
+
+    assert_eq!(good(&(sqs("") + two)).sqs.len(), 2);
+}
+
+#[test]
+fn only_what_can_be_missing_is_optional() {
+    let found = good(
+        r#"
+        [aurora.x]
+        clusters = { a = "x-a", b = "x-b" }
+        optional = true
+        [cloudwatch.x]
+        prefixes = { a = "x-a", b = "x-b" }
+        optional = true
+        [ecs.x]
+        cluster = "one"
+        services = { a = "x-a", b = "x-b" }
+        desired-tasks = 1
+        optional = true
+        [lambda.x]
+        functions = { a = "x-a", b = "x-b" }
+        optional = true
+        "#,
+    );
+    assert!(found.aurora[0].optional && found.cloudwatch[0].optional);
+    assert!(found.ecs[0].optional && found.lambda[0].optional);
+
+    for (service, keys) in [
+        ("dynamodb", "tables = { a = \"x-a\", b = \"x-b\" }"),
+        (
+            "kinesis",
+            "stream-arn = \"arn:aws:kinesis:eu-west-1:123456789012:stream/x\"\n\
+             consumers = { a = \"x-a\", b = \"x-b\" }",
+        ),
+        (
+            "sns",
+            "subscriptions = { a = \"arn:aws:sns:eu-west-1:123456789012:x:1\", \
+             b = \"arn:aws:sns:eu-west-1:123456789012:x:2\" }",
+        ),
+        ("sqs", "queues = { a = \"x-a\", b = \"x-b\" }\nfeed = \"work\""),
+    ] {
+        one_problem(
+            &format!("[{service}.x]\n{keys}\noptional = true"),
+            "optional",
+            &[
+                &format!("`optional` has no effect on `[{service}.x]`"),
+                "expected it in tables of `aurora`, `cloudwatch`, `ecs` or `lambda` alone",
+            ],
+        );
+    }
+}
+
+#[test]
+fn the_accounts_of_all_arns_are_listed_with_their_places() {
+    let found = good(
+        r#"
+        [kinesis.clicks]
+        stream-arn = "arn:aws:kinesis:eu-west-1:111111111111:stream/clicks"
+        consumers = { a = "clicks-a", b = "clicks-b" }
+        [sns.found]
+        topic = "arn:aws:sns:eu-west-1:222222222222:found"
+        endpoints = { a = "https://shop.example/a", b = "arn:aws:sqs:eu-west-1:333333333333:in-b" }
+        [sns.named]
+        subscriptions = { a = "arn:aws:sns:eu-west-1:444444444444:named:1", b = "arn:aws:sns:eu-west-1:555555555555:named:2" }
+        "#,
+    );
+
+    let accounts = found.accounts();
+
+    let accounts: Vec<_> = accounts.iter().map(|it| (it.0.as_str(), it.1.as_str())).collect();
+    assert_eq!(
+        accounts,
+        [
+            ("kinesis.clicks stream-arn", "111111111111"),
+            ("sns.found topic", "222222222222"),
+            ("sns.found endpoints.b", "333333333333"),
+            ("sns.named subscriptions.a", "444444444444"),
+            ("sns.named subscriptions.b", "555555555555"),
+        ]
+    );
 }
 
 #[test]
 fn steps_of_the_tables_service_can_be_skipped() {
-    let found = good(&sqs("skip = [\"sqs.purge\", \"sqs.drain\"]\noptional = true"));
+    let found = good(&sqs("skip = [\"sqs.purge\", \"sqs.drain\"]"));
     assert_eq!(found.sqs[0].skip.len(), 2);
-    assert!(found.sqs[0].optional);
 
     one_problem(&sqs("skip = [\"sqs.purg\"]"), "\"sqs.purg\"", &["did you mean `sqs.purge`?"]);
     one_problem(
@@ -154,6 +303,20 @@ fn steps_of_the_tables_service_can_be_skipped() {
         "\"aurora.start\"",
         &["no step of `[sqs.one]`", "expected `sqs.purge` or `sqs.drain`"],
     );
+}
+
+#[test]
+fn what_is_turned_off_on_one_stack_must_be_turned_on_on_the_other() {
+    let ecs = |skip: &str| {
+        format!(
+            "[ecs.x]\ncluster = \"c\"\nservices = {{ a = \"x-a\", b = \"x-b\" }}\n\
+             desired-tasks = 1\nskip = {skip}"
+        )
+    };
+
+    let alone = "[\"ecs.enable\"]";
+    one_problem(&ecs(alone), alone, &["`ecs.enable` is skipped alone", "`ecs.disable`"]);
+    good(&ecs("[\"ecs.disable\"]"));
 }
 
 #[test]

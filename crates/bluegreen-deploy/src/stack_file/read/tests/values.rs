@@ -55,7 +55,11 @@ fn a_value_of_another_type_is_named() {
     for (text, place, words) in cases {
         one_problem(text, place, &[words]);
     }
-    one_problem(&sqs("optional = \"yes\""), "\"yes\"", &["`true` or `false`, found a string"]);
+    one_problem(
+        "[lambda.x]\nfunctions = { a = \"x-a\", b = \"x-b\" }\noptional = \"yes\"",
+        "\"yes\"",
+        &["`true` or `false`, found a string"],
+    );
     one_problem(&sqs("skip = \"sqs.purge\""), "\"sqs.purge\"", &["an array of strings"]);
     one_problem(&sqs("skip = [1]"), "1", &["expected a string, found an integer"]);
     one_problem(

@@ -18,10 +18,6 @@ fn started() -> Account {
     account
 }
 
-fn scaling(minimum: u32, maximum: u32) -> Option<ReaderScaling> {
-    Some(ReaderScaling { minimum, maximum })
-}
-
 #[tokio::test(start_paused = true)]
 async fn the_standby_gets_as_many_readers_as_the_active_cluster_has() {
     let (world, account) = (World::new(A), started());
@@ -164,6 +160,66 @@ async fn a_cluster_without_a_scaling_target_is_an_error_unless_that_is_fine() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn scaling_that_a_deletion_suspended_is_resumed_as_it_was_before() {
+    let (world, account) = (World::new(A), started());
+    let before = Suspended { scheduled: true, ..Suspended::default() };
+    world.context().remember("aurora.orders/b/flags", &before).unwrap();
+    suspend(&account, B, Suspended::ALL);
+    // Readers and minimum are as they should be.
+    account.change(A, |it| it.members.truncate(2));
+    let step = account.step(B, "aurora.scale-out");
+
+    let first = world.inspect(&*step).await.unwrap();
+    world.apply(&*step).await.unwrap();
+    let second = world.inspect(&*step).await.unwrap();
+
+    let (from, to) =
+        ("1 reader (minimum 1), scaling suspended", "1 reader (minimum 1), scaling as before");
+    assert_eq!(first, needed(from, to));
+    assert_eq!(second, Inspection::Done);
+    assert_eq!(account.changes(), [format!("resume b {before:?}"), "scale-out b 1".to_owned()]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn scaling_that_is_resumed_wholly_is_not_warned_about() {
+    let (world, account) = (World::new(A), started());
+    world.context().remember("aurora.orders/b/flags", &Suspended::default()).unwrap();
+    suspend(&account, B, Suspended::ALL);
+    let step = account.step(B, "aurora.scale-out");
+
+    world.inspect(&*step).await.unwrap();
+    world.apply(&*step).await.unwrap();
+
+    assert!(world.warnings().is_empty());
+    assert_eq!(account.changes()[0], format!("resume b {:?}", Suspended::default()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn scaling_that_somebody_suspended_is_left_alone_and_said() {
+    let partly = Suspended { dynamic_out: true, ..Suspended::default() };
+    for (suspended, remembered) in
+        [(Suspended::ALL, None), (partly, None), (partly, Some(Suspended::default()))]
+    {
+        let (world, account) = (World::new(A), started());
+        if let Some(flags) = remembered {
+            world.context().remember("aurora.orders/b/flags", &flags).unwrap();
+        }
+        suspend(&account, B, suspended);
+        account.change(A, |it| it.members.truncate(2));
+        let step = account.step(B, "aurora.scale-out");
+
+        let seen = world.inspect(&*step).await.unwrap();
+
+        assert_eq!(seen, Inspection::Done);
+        let warnings = world.warnings();
+        assert_eq!(warnings.len(), 1);
+        let warning =
+            "the reader scaling of cluster `orders-b` is suspended and stays so: resume it";
+        assert!(warnings[0].starts_with(warning), "{warnings:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_minimum_goes_back_to_what_it_was() {
     let (world, account) = (World::new(A), started());
     account.change(A, |it| it.members.push(reader(3, "available")));
@@ -216,7 +272,7 @@ async fn only_scaling_in_has_finished_with_the_minimum() {
     let scale_out = account.step(B, "aurora.scale-out");
     let scale_in = account.step(B, "aurora.scale-in");
 
-    assert_eq!(scale_out.memory(), None);
+    assert_eq!(scale_out.memory().as_deref(), Some("aurora.orders/b/flags"));
     assert_eq!(scale_in.memory().as_deref(), Some("aurora.orders/b/minimum"));
 }
 

@@ -273,3 +273,22 @@ fn a_move_to_a_stack_enables_there_and_disables_on_the_old_one() {
 
     assert_eq!(ids, ["ecs.enable worker on b", "ecs.disable worker on a"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn production_never_gets_fewer_tasks_nor_a_standbys_flags() {
+    let (world, account) = (World::new(A), account());
+    account.change(A, |it| {
+        (it.desired, it.running) = (9, 9);
+        it.scaling = None;
+    });
+    let step = account.step(A, "ecs.enable");
+
+    world.inspect(&*step).await.unwrap();
+    assert_eq!(world.inspect(&*step).await.unwrap(), Inspection::Done);
+
+    let scaling = ServiceScaling { minimum: 1, maximum: 9, suspended: Suspended::default() };
+    account.change(A, |it| it.scaling = Some(scaling));
+    world.inspect(&*step).await.unwrap();
+    assert_eq!(world.inspect(&*step).await.unwrap(), Inspection::Done);
+    assert!(account.changes().is_empty(), "{:?}", account.changes());
+}

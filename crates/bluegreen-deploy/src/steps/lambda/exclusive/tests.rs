@@ -61,6 +61,31 @@ async fn run(world: &World, step: &dyn Step) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_mapping_that_is_refused_does_not_keep_the_rules_from_being_handed_over() {
+    let (world, account) = (World::new(A), account());
+    let lambda = lambda(&account, Exclusive, Exclusive, &[]);
+    let step = hand_over(&lambda, B);
+    let refuse = |uuid: Option<&str>| {
+        account.lock().unwrap().refused = uuid.map(str::to_owned).into_iter().collect();
+    };
+    let switched = || account.lock().unwrap().switched.clone();
+
+    refuse(Some("1a"));
+    let off = world.apply(&*step).await.unwrap_err();
+    assert_eq!(switched(), ["a off default/nightly-a"]);
+    refuse(None);
+    world.apply(&*step).await.unwrap();
+    world.inspect(&*step).await.unwrap();
+    tokio::time::advance(MINUTE + Duration::from_secs(1)).await;
+    refuse(Some("1b"));
+    let on = world.apply(&*step).await.unwrap_err();
+
+    assert_eq!(off.to_string(), "mapping `1a` does not exist");
+    assert_eq!(on.to_string(), "mapping `1b` does not exist");
+    assert_eq!(switched()[2..], ["b on default/nightly-b"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_old_ones_go_on_until_drained_then_off_then_idle_then_the_new_ones_on() {
     let (world, account) = (World::new(A), account());
     let queue = Queue::new("mail", Feed::Work, 7, 3);
@@ -128,6 +153,7 @@ async fn mappings_that_take_their_time_are_waited_for_on_both_sides() {
     world.apply(&*step).await.unwrap();
     assert_eq!(world.inspect(&*step).await.unwrap(), underway("mapping `1a` is `Disabling`"));
     account.lock().unwrap().settle();
+    world.inspect(&*step).await.unwrap();
     tokio::time::advance(MINUTE).await;
     world.apply(&*step).await.unwrap();
     assert_eq!(world.inspect(&*step).await.unwrap(), underway("mapping `1b` is `Enabling`"));
@@ -235,4 +261,15 @@ fn it_disables_the_old_stack_and_says_how_long_that_may_take() {
     assert!(actions.contains("lambda:UpdateEventSourceMapping"));
     assert!(!actions.contains("events:DisableRule"), "rules are of mirror kind");
     assert_eq!(lambda.declaration().key(), "lambda.ingest");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hand_over_by_itself_remembers_nothing_for_later() {
+    let (world, account) = (World::new(B), account());
+    world.store.close_release().unwrap();
+    let lambda = lambda(&account, Off, Exclusive, &[]);
+
+    run(&world, &*hand_over(&lambda, B)).await;
+
+    assert_eq!(world.store.remembered("lambda.ingest/a/exclusive"), None);
 }
