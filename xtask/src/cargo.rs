@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    io::{BufRead, BufReader, Write, stdout},
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -71,9 +71,9 @@ pub(crate) fn tests(command: &mut Command) -> Result<Counts> {
     let lines = BufReader::new(child.stdout.take().context("a child without output")?);
     for line in lines.split(b'\n') {
         let line = line.context("reading what the tests print")?;
-        let mut out = stdout().lock();
-        out.write_all(&line).and_then(|()| out.write_all(b"\n")).context("printing")?;
-        counts += result(&String::from_utf8_lossy(&line));
+        let line = String::from_utf8_lossy(&line);
+        println!("{line}");
+        counts += result(&line);
     }
     let status = child.wait().context("waiting for the tests")?;
     if !status.success() && counts.failed == 0 {
