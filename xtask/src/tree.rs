@@ -69,11 +69,11 @@ fn is_a(name: &str, unwanted: &str) -> bool {
 mod tests {
     use super::*;
 
-    const SQS: &str = "bluegreen-sqs v0.1.0 (/work/crates/bluegreen-sqs)\n\
+    const SQS: &str = "bluegreen-sqs v0.1.0 (/src/crates/bluegreen-sqs)\n\
                        async-trait v0.1.89 (proc-macro)\n\
                        aws-sdk-sqs v1.119.0\n\
                        stringprep v0.1.5\n\
-                       bluegreen-core v0.1.0 (/work/crates/bluegreen-core)\n";
+                       bluegreen-core v0.1.0 (/src/crates/bluegreen-core)\n";
 
     fn with(lines: &str) -> Vec<String> {
         unwanted("bluegreen-sqs", &["aws-sdk-sqs"], &format!("{SQS}{lines}\n"))

@@ -27,11 +27,11 @@ mod config;
 mod toolkit;
 
 pub use aws::AwsAuroraToolkit;
+pub use bluegreen_core::Suspended;
 pub use config::AuroraConfig;
 #[cfg(any(test, feature = "test-util"))]
 pub use toolkit::MockAuroraToolkit;
 pub use toolkit::{
     AuroraToolkit, Cluster, ClusterState, Deletion, FinalSnapshot, Member, PerformanceInsights,
-    PerformanceInsightsOptions, ReaderScaling, Scaled, SnsNotification, SnsRecord, Suspended,
-    Tagging,
+    PerformanceInsightsOptions, ReaderScaling, Scaled, SnsNotification, SnsRecord, Tagging,
 };

@@ -81,3 +81,23 @@ pub(crate) async fn account(
         _ => Ok(account),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn an_arn_of_another_account_than_the_credentials_is_refused_by_its_key() {
+        let text = "name = \"shop\"\nregion = \"eu-west-1\"\n[kinesis.clicks]\nstream-arn = \
+                    \"arn:aws:kinesis:eu-west-1:123456789012:stream/clicks\"\n\
+                    consumers = { a = \"clicks-a\", b = \"clicks-b\" }\n";
+        let file = StackFile::parse(text, Path::new("bluegreen.toml"), &|_| None).unwrap();
+
+        let err = refuse_other_accounts(&file, "999999999999").unwrap_err().to_string();
+
+        assert!(err.contains("`kinesis.clicks stream-arn` is in account 123456789012"), "{err}");
+        assert!(refuse_other_accounts(&file, "123456789012").is_ok());
+    }
+}

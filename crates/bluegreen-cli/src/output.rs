@@ -158,8 +158,9 @@ fn problems(err: &StackFileError) -> Value {
 
 /// Shows every problem of a stack file with its place underlined.
 fn rendered(err: &StackFileError) -> String {
-    let handler =
-        GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor()).with_width(100);
+    let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor())
+        .with_width(100)
+        .with_wrap_lines(false);
     let mut text = String::new();
     for problem in &err.problems {
         let (line, column) = (problem.line(&err.text), problem.column(&err.text));

@@ -18,6 +18,7 @@ mod change;
 mod clock;
 mod config;
 mod error;
+mod scaling;
 mod stack;
 pub mod wait;
 
@@ -26,4 +27,5 @@ pub use change::{Change, Selection, Switched};
 pub use clock::Clock;
 pub use config::{ConfigProblem, ToolkitConfig, check_pair, ensure_valid};
 pub use error::{BoxError, Error, Result};
+pub use scaling::Suspended;
 pub use stack::{Pair, ParseStackReferenceError, StackReference};

@@ -25,7 +25,8 @@ mod config;
 mod toolkit;
 
 pub use aws::AwsEcsToolkit;
+pub use bluegreen_core::Suspended;
 pub use config::EcsConfig;
 #[cfg(any(test, feature = "test-util"))]
 pub use toolkit::MockEcsToolkit;
-pub use toolkit::{EcsToolkit, Service, ServiceScaling, Suspended};
+pub use toolkit::{EcsToolkit, Service, ServiceScaling};

@@ -3,8 +3,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use bluegreen_core::{Change, Result, StackReference};
-use serde::{Deserialize, Serialize};
+use bluegreen_core::{Change, Result, StackReference, Suspended};
 
 /// The ECS and Application Auto Scaling calls that a deployment needs.
 #[cfg_attr(any(test, feature = "test-util"), mockall::automock)]
@@ -95,21 +94,4 @@ pub struct ServiceScaling {
     pub maximum: u32,
     /// Which kinds of scaling are suspended.
     pub suspended: Suspended,
-}
-
-/// Which kinds of scaling are suspended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Suspended {
-    /// Scaling in by policies.
-    pub dynamic_in: bool,
-    /// Scaling out by policies.
-    pub dynamic_out: bool,
-    /// Scaling by the clock.
-    pub scheduled: bool,
-}
-
-impl Suspended {
-    /// Every kind is suspended.
-    pub const ALL: Self = Self { dynamic_in: true, dynamic_out: true, scheduled: true };
 }

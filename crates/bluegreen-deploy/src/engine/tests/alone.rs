@@ -1,0 +1,112 @@
+//! One step by itself.
+
+use super::*;
+
+#[tokio::test]
+async fn a_destructive_step_on_the_active_stack_is_refused_and_nothing_is_written() {
+    let log = log();
+    let steps = vec![Probe::new("sqs.purge", "ingest", A, &log).destroys()];
+    let folder = tempfile::tempdir().unwrap();
+    let pointer = Pointer { active: A, since: START, reason: "test".to_owned() };
+    let (engine, store) =
+        (engine(SERVED, None, steps), Store::adopt(folder.path(), "shop", pointer).unwrap());
+    let before = std::fs::read(store.path()).unwrap();
+
+    let err = engine.step(&store, "sqs.purge", A, None).await.unwrap_err();
+
+    assert!(matches!(&err, Error::Refused { .. }));
+    assert!(err.to_string().contains("which is the active stack"), "{err}");
+    assert_eq!(logged(&log).len(), 0);
+    assert_eq!(std::fs::read(store.path()).unwrap(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_by_itself_runs_on_the_standby_and_is_no_release() {
+    let log = log();
+    let steps = vec![
+        Probe::new("sqs.purge", "ingest", B, &log).destroys(),
+        Probe::new("sqs.purge", "mail", B, &log).destroys(),
+    ];
+    let (engine, store) = (engine(SERVED, None, steps), store(A));
+
+    let report = engine.step(&store, "sqs.purge", B, Some("mail")).await.unwrap();
+
+    assert_eq!(report.outcome, Outcome::Done);
+    assert_eq!((logged(&log), store.release()), (vec!["sqs.purge mail on b".to_owned()], None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_destructive_step_by_itself_needs_an_idle_standby() {
+    let log = log();
+    let steps = vec![Probe::new("sqs.purge", "ingest", B, &log).destroys()];
+    let (engine, store) = (engine(SERVED, Some(B), steps), store(A));
+
+    let err = engine.step(&store, "sqs.purge", B, None).await.unwrap_err();
+
+    assert!(err.to_string().contains("ecs.disable"), "{err}");
+    assert_eq!(logged(&log).len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_by_itself_is_refused_while_a_release_is_open() {
+    let log = log();
+    let (engine, store) =
+        (engine(SERVED, None, vec![Probe::new("sqs.purge", "ingest", B, &log)]), store(A));
+    store.open_release(B, START).unwrap();
+
+    let err = engine.step(&store, "sqs.purge", B, None).await.unwrap_err();
+
+    assert!(matches!(err, Error::Refused { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn production_is_moved_only_as_a_part_of_a_release() {
+    let (engine, store) = (engine(SERVED, None, Vec::new()), store(A));
+
+    let err = engine.step(&store, "active.switch", B, None).await.unwrap_err();
+
+    assert!(matches!(err, Error::Refused { .. }));
+    assert_eq!(store.pointer().active, A);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_the_file_does_not_have_is_named() {
+    let (engine, store) = (engine(SERVED, None, Vec::new()), store(A));
+
+    let err = engine.step(&store, "sqs.purge", B, Some("ingest")).await.unwrap_err();
+
+    assert!(err.is_absent());
+    assert!(err.to_string().contains("`sqs.purge` of `ingest`"), "{err}");
+}
+
+#[tokio::test]
+async fn nothing_destructive_happens_while_traffic_is_elsewhere_than_the_pointer() {
+    for seen in ["b", "mixed"] {
+        let log = log();
+        let steps = vec![Probe::new("sqs.purge", "ingest", B, &log).destroys()];
+        let mover = format!(
+            "[traffic.web]\nmover = \"command\"\nmove = [\"true\"]\nobserve = [\"echo\", \"{seen}\"]"
+        );
+        let (engine, store) = (engine(&mover, None, steps), store(A));
+
+        let err = engine.step(&store, "sqs.purge", B, None).await.unwrap_err();
+
+        assert!(matches!(&err, Error::Refused { .. }), "{err}");
+        assert_eq!(logged(&log).len(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_by_itself_is_refused_where_both_stacks_share_what_it_would_turn_off() {
+    let log = log();
+    let disable = Probe {
+        effect: Effect::Disables(B),
+        ..Probe::new("lambda.disable-rules", "ingest", B, &log)
+    };
+    let engine = engine_of(SERVED, Pool { shared: true, ..pool(vec![disable]) });
+
+    let err = engine.step(&store(A), "lambda.disable-rules", B, None).await.unwrap_err();
+
+    assert!(err.to_string().contains("rule `default/nightly`"), "{err}");
+    assert_eq!(logged(&log).len(), 0);
+}

@@ -1,0 +1,239 @@
+//! The order of steps.
+
+use async_trait::async_trait;
+use bluegreen_core::StackReference::{A, B};
+
+use super::*;
+use crate::{Context, Declaration, Effect, Inspection, Permission};
+
+#[derive(Debug)]
+struct Named(StepId);
+
+#[async_trait]
+impl Step for Named {
+    fn id(&self) -> StepId {
+        self.0.clone()
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::Harmless
+    }
+
+    async fn inspect(&self, _context: &Context<'_>) -> Result<Inspection> {
+        Ok(Inspection::Done)
+    }
+
+    async fn apply(&self, _context: &Context<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn permissions(&self) -> Vec<Permission> {
+        Vec::new()
+    }
+}
+
+#[derive(Debug)]
+struct Pair {
+    declaration: Declaration,
+    steps: Vec<(&'static str, StackReference)>,
+}
+
+#[async_trait]
+impl Resource for Pair {
+    fn declaration(&self) -> &Declaration {
+        &self.declaration
+    }
+
+    fn steps(self: Arc<Self>, _to: StackReference) -> Vec<Arc<dyn Step>> {
+        let step = |&(name, stack): &(&str, _)| step(name, &self.declaration.name, stack);
+        self.steps.iter().map(step).collect()
+    }
+
+    async fn summary(&self, _: &Context<'_>, _: StackReference) -> Result<String> {
+        Ok(String::new())
+    }
+}
+
+fn step(name: &str, resource: &str, stack: StackReference) -> Arc<dyn Step> {
+    Arc::new(Named(StepId::new(name, resource, stack)))
+}
+
+fn pair(service: &'static str, name: &str, steps: &[(&'static str, StackReference)]) -> Pair {
+    let declaration = crate::steps::testing::declaration(service, name);
+    Pair { declaration, steps: steps.to_vec() }
+}
+
+fn plan(pairs: Vec<Pair>) -> Plan {
+    let resources: Vec<Arc<dyn Resource>> =
+        pairs.into_iter().map(|it| Arc::new(it) as Arc<dyn Resource>).collect();
+    Plan::new(B, &resources, vec![step("standby.idle", "", B)]).unwrap()
+}
+
+/// Returns the names of the steps that `name` waits for in `phase`.
+fn waits_for(plan: &Plan, phase: Phase, name: &str) -> BTreeSet<String> {
+    let steps = plan.phase(phase);
+    let (_, waits) = steps.iter().find(|(step, _)| step.id().name == name).unwrap();
+    waits.iter().map(|&it| steps[it].0.id().to_string()).collect()
+}
+
+fn set(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|it| (*it).to_owned()).collect()
+}
+
+#[test]
+fn every_line_waits_for_those_above_it_over_all_resources() {
+    let plan = plan(vec![
+        pair("aurora", "orders", &[("aurora.start", B), ("aurora.scale-out", B)]),
+        pair("sns", "catalogue", &[("sns.enable", B), ("sns.settle", B)]),
+    ]);
+
+    assert_eq!(
+        waits_for(&plan, Phase::Prepare, "aurora.scale-out"),
+        set(&[
+            "standby.idle on b",
+            "aurora.start orders on b",
+            "sns.enable catalogue on b",
+            "sns.settle catalogue on b"
+        ])
+    );
+}
+
+#[test]
+fn steps_of_one_line_run_together_but_for_those_that_follow_each_other() {
+    let plan = plan(vec![
+        pair("aurora", "orders", &[("aurora.start", B)]),
+        pair("sqs", "ingest", &[("sqs.purge", B)]),
+        pair("sns", "catalogue", &[("sns.enable", B), ("sns.settle", B)]),
+    ]);
+
+    assert_eq!(waits_for(&plan, Phase::Prepare, "aurora.start"), set(&["standby.idle on b"]));
+    assert_eq!(
+        waits_for(&plan, Phase::Prepare, "sns.enable"),
+        set(&["standby.idle on b", "sqs.purge ingest on b"])
+    );
+    assert_eq!(
+        waits_for(&plan, Phase::Prepare, "sns.settle"),
+        set(&["standby.idle on b", "sns.enable catalogue on b"])
+    );
+}
+
+#[test]
+fn after_names_fewer_and_keeps_the_resources_own_order_and_the_idle_standby() {
+    let mut queue = pair("sqs", "ingest", &[("sqs.purge", B)]);
+    queue.declaration.after = Some(Vec::new());
+    let mut function =
+        pair("lambda", "ingest", &[("lambda.enable-mappings", B), ("lambda.enable-rules", B)]);
+    function.declaration.after = Some(vec!["sqs.ingest".to_owned()]);
+    let mut cluster = pair("aurora", "orders", &[("aurora.start", B), ("aurora.scale-out", B)]);
+    cluster.declaration.after = Some(vec!["sqs.ingest".to_owned()]);
+    let plan = plan(vec![queue, function, cluster]);
+
+    assert_eq!(
+        waits_for(&plan, Phase::Prepare, "lambda.enable-mappings"),
+        set(&["standby.idle on b", "sqs.purge ingest on b"])
+    );
+    assert_eq!(
+        waits_for(&plan, Phase::Prepare, "aurora.scale-out"),
+        set(&["standby.idle on b", "sqs.purge ingest on b", "aurora.start orders on b"])
+    );
+}
+
+#[test]
+fn a_name_in_two_phases_is_placed_by_its_stack() {
+    let plan = plan(vec![pair("sqs", "ingest", &[("sqs.purge", B), ("sqs.purge", A)])]);
+
+    let placed: Vec<_> = plan
+        .steps()
+        .into_iter()
+        .filter(|it| it.step.id().name == "sqs.purge")
+        .map(|it| (it.phase, it.step.id().stack))
+        .collect();
+    assert_eq!(placed, [(Phase::Prepare, B), (Phase::Retire, A)]);
+}
+
+#[test]
+fn feeding_ends_before_consumers_and_consumers_before_data() {
+    let plan = plan(vec![
+        pair("sns", "catalogue", &[("sns.disable", A), ("sns.settle", A)]),
+        pair("lambda", "ingest", &[("lambda.disable-mappings", A)]),
+        pair("kinesis", "clicks", &[("kinesis.deregister", A)]),
+        pair("aurora", "orders", &[("aurora.stop", A), ("aurora.scale-in", B)]),
+    ]);
+
+    assert_eq!(
+        waits_for(&plan, Phase::Retire, "lambda.disable-mappings"),
+        set(&["sns.disable catalogue on a", "sns.settle catalogue on a"])
+    );
+    assert!(
+        waits_for(&plan, Phase::Retire, "kinesis.deregister")
+            .contains("lambda.disable-mappings ingest on a")
+    );
+    assert_eq!(waits_for(&plan, Phase::Retire, "aurora.stop").len(), 4);
+    assert_eq!(waits_for(&plan, Phase::Retire, "aurora.scale-in").len(), 5);
+}
+
+#[test]
+fn a_skipped_step_is_not_in_the_plan() {
+    let mut cluster = pair("aurora", "orders", &[("aurora.start", B), ("aurora.scale-out", B)]);
+    cluster.declaration.skip = set(&["aurora.scale-out"]);
+
+    let plan = plan(vec![cluster]);
+
+    assert!(plan.steps().iter().all(|it| it.step.id().name != "aurora.scale-out"));
+    assert!(plan.steps().iter().any(|it| it.step.id().name == "aurora.start"));
+}
+
+#[test]
+fn steps_are_listed_in_their_order_and_otherwise_as_the_file_has_them() {
+    let plan = plan(vec![
+        pair("aurora", "orders", &[("aurora.scale-out", B), ("aurora.start", B)]),
+        pair("sqs", "ingest", &[("sqs.purge", B)]),
+    ]);
+
+    let listed: Vec<_> = plan.steps().iter().map(|it| it.step.id().name).collect();
+    let phase: Vec<_> = plan.phase(Phase::Prepare).iter().map(|(step, _)| step.id().name).collect();
+
+    assert_eq!(listed, ["standby.idle", "aurora.start", "sqs.purge", "aurora.scale-out"]);
+    assert_eq!(phase, listed);
+}
+
+#[test]
+fn a_step_tells_which_steps_of_its_phase_it_waits_for() {
+    let plan = plan(vec![pair("sqs", "ingest", &[("sqs.purge", B), ("sqs.purge", A)])]);
+
+    let waits = |stack| plan.waits_for(&StepId::new("sqs.purge", "ingest", stack));
+
+    assert_eq!(waits(B), [StepId::new("standby.idle", "", B)]);
+    assert_eq!(waits(A), []);
+}
+
+#[test]
+fn a_step_without_a_place_is_refused_until_it_is_inserted() {
+    let own = || vec![step("cache.warm", "", B)];
+    assert!(Plan::new(B, &[], own()).unwrap_err().to_string().contains("`cache.warm`"));
+
+    let mut plan = plan(vec![pair("aurora", "orders", &[("aurora.start", B)])]);
+    plan.insert(Phase::Prepare, step("cache.warm", "", B), &["aurora.start"], &[]).unwrap();
+
+    assert_eq!(waits_for(&plan, Phase::Prepare, "cache.warm"), set(&["aurora.start orders on b"]));
+}
+
+#[test]
+fn an_order_that_goes_round_in_a_circle_is_refused_and_leaves_the_plan_as_it_was() {
+    let mut plan = plan(vec![pair("aurora", "orders", &[("aurora.start", B)])]);
+
+    let circle =
+        plan.insert(Phase::Prepare, step("x.y", "", B), &["aurora.start"], &["standby.idle"]);
+    let unknown = plan.insert(Phase::Prepare, step("x.y", "", B), &["aurora.strat"], &[]);
+
+    assert!(circle.is_err() && unknown.unwrap_err().to_string().contains("`aurora.strat`"));
+    assert_eq!(plan.steps().len(), 2);
+}
+
+#[test]
+fn phases_are_read_by_their_names_only() {
+    for phase in Phase::ALL {
+        assert_eq!(phase.to_string().parse(), Ok(phase));
+    }
+    assert!("Prepare".parse::<Phase>().unwrap_err().contains("expected prepare"));
+}
