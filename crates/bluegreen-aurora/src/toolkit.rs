@@ -150,7 +150,8 @@ pub trait AuroraToolkit: fmt::Debug + Send + Sync {
     /// that came through SNS.
     ///
     /// It makes one try, and says [`PerformanceInsights::Busy`] when the instance cannot be changed
-    /// yet: whoever repeats it must report failure when the tries are used up. Where they are on
+    /// yet: whoever repeats it must report failure when the tries are used up, as
+    /// [`wait::until`](bluegreen_core::wait::until) does. Where they are on
     /// already, nothing is sent. Only Aurora instances are touched.
     ///
     /// It works on the instance: settings that RDS keeps on the cluster (Database Insights) are not

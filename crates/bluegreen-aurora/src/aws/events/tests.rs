@@ -1,5 +1,7 @@
 //! Tests of what is done about RDS events.
 
+use std::time::Duration;
+
 use aws_sdk_rds::{
     Client,
     operation::{
@@ -8,7 +10,9 @@ use aws_sdk_rds::{
     types::builders::DbInstanceBuilder,
 };
 use aws_smithy_mocks::{Rule, mock};
+use bluegreen_core::wait::{self, Look, Pace};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::{
@@ -397,6 +401,33 @@ async fn a_refused_change_is_busy_after_one_try_and_succeeds_when_it_is_repeated
     assert!(matches!(first, PerformanceInsights::Busy { .. }), "{first:?}");
     assert_eq!((tries, modify.num_calls()), (1, 2));
     assert_eq!(second, PerformanceInsights::Enabled(READER.to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_repeats_a_busy_change_fails_when_the_time_for_it_is_used_up() {
+    let look = looks_at_reader(reader("orders-b").build());
+    let modify = mock!(Client::modify_db_instance)
+        .then_http_response(|| refused("InvalidDBInstanceState", "not available"));
+    let aurora = toolkit(&[&look, &modify], &[]);
+    let pace = Pace { deadline: Duration::from_secs(300), ..Pace::default() };
+
+    let never = CancellationToken::new();
+    let repeated = wait::until(
+        "insights of the new reader",
+        pace,
+        &never,
+        |_| {},
+        async || {
+            Ok(match aurora.enable_performance_insights(&created(), AGAIN).await? {
+                PerformanceInsights::Busy { status, .. } => Look::Waiting(format!("`{status}`")),
+                done => Look::Ready(done),
+            })
+        },
+    );
+    let err = repeated.await.unwrap_err();
+
+    assert!(matches!(err, Error::DeadlinePassed { .. }), "{err}");
+    assert!(modify.num_calls() > 5, "it was tried {} times", modify.num_calls());
 }
 
 #[tokio::test]
