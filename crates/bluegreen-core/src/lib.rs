@@ -20,6 +20,7 @@ mod config;
 mod error;
 mod scaling;
 mod stack;
+mod under_way;
 pub mod wait;
 
 pub use arn::Arn;
@@ -29,3 +30,4 @@ pub use config::{ConfigProblem, ToolkitConfig, check_pair, ensure_valid};
 pub use error::{BoxError, Error, Result};
 pub use scaling::Suspended;
 pub use stack::{Pair, ParseStackReferenceError, StackReference};
+pub use under_way::{current_step, during};

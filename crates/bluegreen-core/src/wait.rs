@@ -112,6 +112,7 @@ pub async fn until<T>(
         #[expect(clippy::disallowed_methods, reason = "this is the one loop that waits")]
         let sleep = tokio::time::sleep(pause.min(due).min(pace.deadline - elapsed));
         tokio::select! {
+            biased;
             () = cancel.cancelled() => {}
             () = sleep => {}
         }

@@ -20,10 +20,11 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Context, Effect, Event, Limits, Outcome, Plan, Report, Resource, Result, Round, Rounds,
-    SourceQueue, Step, Store, TrafficCommands, TrafficSeen, guard,
+    Context, Effect, Event, Limits, Mover, Outcome, Plan, Report, Resource, Result, Round, Rounds,
+    SourceQueue, Step, Store, TrafficSeen, guard,
     stack_file::{PaceSettings, StackFile, Traffic},
     steps::{Hold, Idle, MoveTraffic, SwitchActive},
+    traffic::Movers,
 };
 
 /// Hears what happens.
@@ -35,7 +36,7 @@ pub type Watcher = Arc<dyn Fn(Event) + Send + Sync>;
 pub struct Engine {
     pub(crate) hold: Duration,
     pub(crate) pace: PaceSettings,
-    pub(crate) traffic: Arc<TrafficCommands>,
+    pub(crate) traffic: Arc<Movers>,
     pub(crate) resources: Vec<Arc<dyn Resource>>,
     pub(crate) queues: Vec<Arc<dyn SourceQueue>>,
     pub(crate) clock: Clock,
@@ -63,7 +64,7 @@ impl Engine {
             hold: file.release.hold,
             slots: Semaphore::new(file.pace.at_once),
             pace: file.pace.clone(),
-            traffic: Arc::new(TrafficCommands::new(file.traffic.clone(), folder)),
+            traffic: Arc::new(Movers::new(file.traffic.clone(), folder)),
             resources: resources.all,
             queues: resources.queues,
             clock,
@@ -79,6 +80,14 @@ impl Engine {
         Self { watcher, ..self }
     }
 
+    /// Lets `movers` move traffic instead of the commands in the stack file: for rehearsals, and for movers of
+    /// one's own. Where the file declares no mover, they are not used.
+    pub fn with_movers(self, movers: Vec<Arc<dyn Mover>>) -> Self {
+        let declared = matches!(self.traffic.traffic(), Traffic::Movers(_));
+        let movers = if declared { movers } else { Vec::new() };
+        Self { traffic: Arc::new(self.traffic.replaced(movers)), ..self }
+    }
+
     /// Ends its work when `cancel` is cancelled: calls under way are finished, none is begun.
     pub fn with_cancel(self, cancel: CancellationToken) -> Self {
         Self { cancel, ..self }
@@ -88,15 +97,12 @@ impl Engine {
     pub fn plan(&self, to: StackReference) -> Result<Plan> {
         let mut whole: Vec<Arc<dyn Step>> =
             vec![Arc::new(Idle { resources: self.resources.clone(), stack: to })];
-        if let Traffic::Movers(movers) = self.traffic.traffic() {
-            for mover in movers {
-                let commands = Arc::clone(&self.traffic);
-                whole.push(Arc::new(MoveTraffic { commands, mover: mover.clone(), to }));
-            }
+        for mover in self.traffic.all() {
+            whole.push(Arc::new(MoveTraffic { mover: Arc::clone(mover), to }));
         }
         if *self.traffic.traffic() != Traffic::Undeclared {
-            let commands = Arc::clone(&self.traffic);
-            whole.push(Arc::new(SwitchActive { commands, to }));
+            let movers = Arc::clone(&self.traffic);
+            whole.push(Arc::new(SwitchActive { movers, to }));
             whole.push(Arc::new(Hold { to, hold: self.hold }));
         }
         Plan::new(to, &self.resources, whole)

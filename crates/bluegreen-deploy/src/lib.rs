@@ -70,4 +70,4 @@ pub use steps::Sns;
 #[cfg(feature = "sqs")]
 pub use steps::Sqs;
 pub use store::{Document, Moment, Pointer, Release, Store};
-pub use traffic::{TrafficCommands, TrafficSeen};
+pub use traffic::{Mover, TrafficSeen};

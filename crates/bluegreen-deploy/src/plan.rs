@@ -286,7 +286,7 @@ impl Plan {
     }
 
     /// Returns the steps of `phase`, in the order of [`steps`](Self::steps), with the places, in the answer, of those that each waits for.
-    pub(crate) fn phase(&self, phase: Phase) -> Vec<(Arc<dyn Step>, Vec<usize>)> {
+    pub fn phase(&self, phase: Phase) -> Vec<(Arc<dyn Step>, Vec<usize>)> {
         let nodes: Vec<NodeIndex> =
             self.order().into_iter().filter(|&it| self.graph[it].phase == phase).collect();
         nodes

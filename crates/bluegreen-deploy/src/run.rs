@@ -35,6 +35,18 @@ impl Engine {
         warnings: &Mutex<BTreeSet<String>>,
         stop: &CancellationToken,
     ) -> StepReport {
+        let id = step.id().to_string();
+        bluegreen_core::during(id, self.bring_about(store, step, phase, warnings, stop)).await
+    }
+
+    async fn bring_about(
+        &self,
+        store: &Store,
+        step: &Arc<dyn Step>,
+        phase: Option<Phase>,
+        warnings: &Mutex<BTreeSet<String>>,
+        stop: &CancellationToken,
+    ) -> StepReport {
         let id = step.id();
         let began = Instant::now();
         tracing::info!(step = %id, "begins");

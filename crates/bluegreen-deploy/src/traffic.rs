@@ -1,12 +1,14 @@
-//! Where production traffic is, and moving it: [`TrafficSeen`] and the commands of the stack file.
+//! Where production traffic is, and moving it: [`Mover`], [`TrafficSeen`], and the commands of the stack file.
 
 use std::{
     fmt,
     path::{Path, PathBuf},
     process::Stdio,
+    sync::Arc,
     time::Duration,
 };
 
+use async_trait::async_trait;
 use bluegreen_core::StackReference;
 use tokio::process::Command;
 
@@ -59,32 +61,66 @@ impl fmt::Display for TrafficSeen {
     }
 }
 
-/// The commands of a stack file's `[traffic.*]` tables, run in its folder.
-#[derive(Clone, Debug)]
-pub struct TrafficCommands {
-    traffic: Traffic,
-    folder: PathBuf,
+/// Moves a part of production traffic, and can say where it is.
+#[async_trait]
+pub trait Mover: fmt::Debug + Send + Sync {
+    /// Returns its name: that of its table in the stack file, `web`.
+    fn name(&self) -> &str;
+
+    /// Looks where its traffic is; `None` is on both stacks. `stack` is the one that a release moves to, or
+    /// the active one.
+    async fn observe(&self, stack: StackReference) -> Result<Option<StackReference>>;
+
+    /// Moves its traffic to `stack`. It is looked at again afterwards, as often as it takes.
+    async fn move_to(&self, stack: StackReference) -> Result<()>;
 }
 
-impl TrafficCommands {
+/// All that moves production traffic.
+#[derive(Clone, Debug)]
+pub(crate) struct Movers {
+    traffic: Traffic,
+    movers: Vec<Arc<dyn Mover>>,
+}
+
+impl Movers {
     /// Takes the tables of a stack file that lies in `folder`.
-    pub fn new(traffic: Traffic, folder: &Path) -> Self {
-        Self { traffic, folder: folder.to_owned() }
+    pub(crate) fn new(traffic: Traffic, folder: &Path) -> Self {
+        let movers = match &traffic {
+            Traffic::Undeclared | Traffic::None => Vec::new(),
+            Traffic::Movers(movers) => movers
+                .iter()
+                .map(|it| {
+                    let (settings, folder) = (it.clone(), folder.to_owned());
+                    Arc::new(Commands { settings, folder }) as Arc<dyn Mover>
+                })
+                .collect(),
+        };
+        Self { traffic, movers }
+    }
+
+    /// Puts `movers` in the place of the stack file's.
+    pub(crate) fn replaced(&self, movers: Vec<Arc<dyn Mover>>) -> Self {
+        Self { traffic: self.traffic.clone(), movers }
     }
 
     /// Returns what the stack file says.
-    pub fn traffic(&self) -> &Traffic {
+    pub(crate) fn traffic(&self) -> &Traffic {
         &self.traffic
     }
 
-    /// Asks every mover where its traffic is. `stack` is handed to the commands as `BLUEGREEN_STACK`.
-    pub async fn observe(&self, stack: StackReference) -> Result<TrafficSeen> {
-        let movers = match &self.traffic {
+    /// Returns each of them.
+    pub(crate) fn all(&self) -> &[Arc<dyn Mover>] {
+        &self.movers
+    }
+
+    /// Asks every mover where its traffic is.
+    pub(crate) async fn observe(&self, stack: StackReference) -> Result<TrafficSeen> {
+        match self.traffic {
             Traffic::Undeclared => return Ok(TrafficSeen::Undeclared),
             Traffic::None => return Ok(TrafficSeen::None),
-            Traffic::Movers(movers) => movers,
-        };
-        let looks = movers.iter().map(|it| self.observe_one(it, stack));
+            Traffic::Movers(_) => {}
+        }
+        let looks = self.movers.iter().map(|it| it.observe(stack));
         let seen = futures::future::try_join_all(looks).await?;
         let first = seen.first().copied().flatten();
         if let Some(stack) = first
@@ -92,20 +128,31 @@ impl TrafficCommands {
         {
             return Ok(TrafficSeen::On(stack));
         }
-        let parts = movers.iter().zip(&seen).map(|(mover, seen)| match seen {
-            Some(stack) => format!("{} on {stack}", mover.name),
-            None => format!("{} mixed", mover.name),
+        let parts = self.movers.iter().zip(&seen).map(|(mover, seen)| match seen {
+            Some(stack) => format!("{} on {stack}", mover.name()),
+            None => format!("{} mixed", mover.name()),
         });
         Ok(TrafficSeen::Mixed(parts.collect::<Vec<_>>().join(", ")))
     }
+}
 
-    /// Asks one mover where its traffic is; `None` is mixed.
-    pub(crate) async fn observe_one(
-        &self,
-        mover: &CommandMover,
-        stack: StackReference,
-    ) -> Result<Option<StackReference>> {
-        let printed = self.run(mover, &mover.observe_command, stack, OBSERVE_LIMIT).await?;
+/// The commands of a table `[traffic.NAME]`, run in the stack file's folder. Both find the stack in
+/// `BLUEGREEN_STACK`.
+#[derive(Clone, Debug)]
+struct Commands {
+    settings: CommandMover,
+    folder: PathBuf,
+}
+
+#[async_trait]
+impl Mover for Commands {
+    fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    async fn observe(&self, stack: StackReference) -> Result<Option<StackReference>> {
+        let mover = &self.settings;
+        let printed = self.run(&mover.observe_command, stack, OBSERVE_LIMIT).await?;
         match printed.trim() {
             "mixed" => Ok(None),
             text => text.parse().map(Some).map_err(|_| {
@@ -119,18 +166,19 @@ impl TrafficCommands {
         }
     }
 
-    /// Lets one mover move its traffic to `stack`.
-    pub(crate) async fn move_one(&self, mover: &CommandMover, stack: StackReference) -> Result<()> {
-        self.run(mover, &mover.move_command, stack, MOVE_LIMIT).await.map(|_| ())
+    async fn move_to(&self, stack: StackReference) -> Result<()> {
+        self.run(&self.settings.move_command, stack, MOVE_LIMIT).await.map(|_| ())
     }
+}
 
+impl Commands {
     async fn run(
         &self,
-        mover: &CommandMover,
         command: &[String],
         stack: StackReference,
         limit: Duration,
     ) -> Result<String> {
+        let mover = &self.settings;
         let [program, arguments @ ..] = command else {
             return Err(command_error(mover, command, "is empty".to_owned()));
         };
@@ -203,9 +251,9 @@ mod tests {
         }
     }
 
-    fn commands(observe: &[&str], folder: &Path) -> TrafficCommands {
+    fn commands(observe: &[&str], folder: &Path) -> Movers {
         let movers = observe.iter().enumerate().map(|(i, it)| mover(&format!("web{i}"), it));
-        TrafficCommands::new(Traffic::Movers(movers.collect()), folder)
+        Movers::new(Traffic::Movers(movers.collect()), folder)
     }
 
     async fn observed(observe: &[&str]) -> Result<TrafficSeen> {
@@ -246,7 +294,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut lost = mover("web", "");
         lost.observe_command = vec!["./not-there.sh".to_owned()];
-        let commands = TrafficCommands::new(Traffic::Movers(vec![lost]), folder.path());
+        let commands = Movers::new(Traffic::Movers(vec![lost]), folder.path());
 
         let err = commands.observe(A).await.unwrap_err();
 
@@ -258,7 +306,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let commands = commands(&["echo a"], folder.path());
 
-        commands.move_one(&mover("web", ""), B).await.unwrap();
+        commands.all()[0].move_to(B).await.unwrap();
 
         assert_eq!(std::fs::read_to_string(folder.path().join("moved")).unwrap().trim(), "b");
     }
@@ -266,8 +314,34 @@ mod tests {
     #[tokio::test]
     async fn nothing_served_agrees_with_any_pointer() {
         let folder = tempfile::tempdir().unwrap();
-        let none = TrafficCommands::new(Traffic::None, folder.path());
+        let none = Movers::new(Traffic::None, folder.path());
 
         assert!(none.observe(A).await.unwrap().agrees_with(B));
+    }
+
+    #[derive(Debug)]
+    struct Elsewhere;
+
+    #[async_trait]
+    impl Mover for Elsewhere {
+        fn name(&self) -> &str {
+            "elsewhere"
+        }
+
+        async fn observe(&self, stack: StackReference) -> Result<Option<StackReference>> {
+            Ok(Some(stack.partner()))
+        }
+
+        async fn move_to(&self, _stack: StackReference) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn movers_of_ones_own_stand_in_for_the_commands() {
+        let folder = tempfile::tempdir().unwrap();
+        let movers = commands(&["echo b"], folder.path()).replaced(vec![Arc::new(Elsewhere)]);
+
+        assert_eq!(movers.observe(B).await.unwrap(), TrafficSeen::On(A));
     }
 }

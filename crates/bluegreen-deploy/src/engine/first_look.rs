@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
-use bluegreen_core::wait::{self, Look, Pace};
+use bluegreen_core::{
+    during,
+    wait::{self, Look, Pace},
+};
 use futures::future;
 
 use super::listed;
@@ -112,7 +115,7 @@ impl Engine {
             |_| {},
             async || {
                 let _slot = self.slots.acquire().await;
-                match step.inspect(context).await {
+                match during(step.id().to_string(), step.inspect(context)).await {
                     Err(Error::Toolkit(err)) if err.is_transient() => Err(err),
                     seen => Ok(Look::Ready(seen)),
                 }

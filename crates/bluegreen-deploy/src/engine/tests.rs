@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use bluegreen_core::{
     Clock,
     StackReference::{self, A, B},
+    current_step,
 };
 use tokio::time::Instant;
 
@@ -40,6 +41,7 @@ struct Probe {
     takes: Duration,
     began: Mutex<Option<Instant>>,
     model: Option<(String, serde_json::Value)>,
+    tells: bool,
 }
 
 impl Probe {
@@ -54,6 +56,18 @@ impl Probe {
             takes: Duration::ZERO,
             began: Mutex::default(),
             model: None,
+            tells: false,
+        }
+    }
+
+    /// Writes down, too, which step is under way whenever it is called.
+    fn tells(self) -> Self {
+        Self { tells: true, ..self }
+    }
+
+    fn tell(&self) {
+        if self.tells {
+            self.log.lock().unwrap().push(current_step().unwrap_or_default());
         }
     }
 
@@ -89,6 +103,7 @@ impl Step for Probe {
     }
 
     async fn inspect(&self, _context: &Context<'_>) -> Result<Inspection> {
+        self.tell();
         if let Some(look) = self.looks.lock().unwrap().pop_front() {
             return look;
         }
@@ -103,6 +118,7 @@ impl Step for Probe {
     }
 
     async fn apply(&self, _context: &Context<'_>) -> Result<()> {
+        self.tell();
         self.log.lock().unwrap().push(self.id.to_string());
         *self.applied.lock().unwrap() = true;
         self.applies.lock().unwrap().pop_front().unwrap_or(Ok(()))

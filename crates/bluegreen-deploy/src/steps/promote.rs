@@ -6,22 +6,21 @@ use async_trait::async_trait;
 use bluegreen_core::StackReference;
 
 use crate::{
-    Context, Effect, Inspection, Permission, Phase, Result, Step, StepId, TrafficCommands,
-    stack_file::CommandMover, traffic::MOVE_LIMIT,
+    Context, Effect, Inspection, Mover, Permission, Phase, Result, Step, StepId,
+    traffic::{MOVE_LIMIT, Movers},
 };
 
 /// The traffic of one mover is on the stack to come.
 #[derive(Debug)]
 pub(crate) struct MoveTraffic {
-    pub(crate) commands: Arc<TrafficCommands>,
-    pub(crate) mover: CommandMover,
+    pub(crate) mover: Arc<dyn Mover>,
     pub(crate) to: StackReference,
 }
 
 #[async_trait]
 impl Step for MoveTraffic {
     fn id(&self) -> StepId {
-        StepId::new("traffic.move", &self.mover.name, self.to)
+        StepId::new("traffic.move", self.mover.name(), self.to)
     }
 
     fn effect(&self) -> Effect {
@@ -29,7 +28,7 @@ impl Step for MoveTraffic {
     }
 
     async fn inspect(&self, _context: &Context<'_>) -> Result<Inspection> {
-        let seen = self.commands.observe_one(&self.mover, self.to).await?;
+        let seen = self.mover.observe(self.to).await?;
         Ok(match seen {
             Some(stack) if stack == self.to => Inspection::Done,
             seen => Inspection::Needed {
@@ -40,7 +39,7 @@ impl Step for MoveTraffic {
     }
 
     async fn apply(&self, _context: &Context<'_>) -> Result<()> {
-        self.commands.move_one(&self.mover, self.to).await
+        self.mover.move_to(self.to).await
     }
 
     fn lasts(&self) -> Duration {
@@ -59,7 +58,7 @@ impl Step for MoveTraffic {
 /// The pointer says that the stack to come is the active one.
 #[derive(Debug)]
 pub(crate) struct SwitchActive {
-    pub(crate) commands: Arc<TrafficCommands>,
+    pub(crate) movers: Arc<Movers>,
     pub(crate) to: StackReference,
 }
 
@@ -84,7 +83,7 @@ impl Step for SwitchActive {
 
     /// Moves the pointer, if all traffic is seen to be there.
     async fn apply(&self, context: &Context<'_>) -> Result<()> {
-        let seen = self.commands.observe(self.to).await?;
+        let seen = self.movers.observe(self.to).await?;
         if !seen.agrees_with(self.to) {
             return Err(crate::Error::refused(format!(
                 "traffic is {seen}: the pointer moves to {} when all of it is there",

@@ -36,6 +36,21 @@ async fn a_step_by_itself_runs_on_the_standby_and_is_no_release() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn every_look_and_every_change_of_a_step_knows_which_step_it_is() {
+    let log = log();
+    let steps = vec![Probe::new("ecs.enable", "worker", B, &log).tells()];
+    let (engine, store) = (engine(SERVED, None, steps), store(A));
+
+    let plan = engine.plan(B).unwrap();
+    let seen = engine.look(&store, &plan, &Phase::ALL).await.unwrap();
+    engine.step(&store, "ecs.enable", B, None).await.unwrap();
+
+    assert_eq!(seen.outcome, Outcome::Planned);
+    let told = logged(&log);
+    assert!(told.len() >= 4 && told.iter().all(|it| it == "ecs.enable worker on b"), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_destructive_step_by_itself_needs_an_idle_standby() {
     let log = log();
     let steps = vec![Probe::new("sqs.purge", "ingest", B, &log).destroys()];
