@@ -1,0 +1,127 @@
+//! [`Rates`], how many calls AWS takes a second.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::Call;
+
+/// Counts calls against AWS's documented limits; those that AWS does not publish have none.
+#[derive(Debug)]
+pub(crate) struct Rates {
+    on: bool,
+    buckets: BTreeMap<String, Bucket>,
+}
+
+#[derive(Debug)]
+struct Bucket {
+    tokens: f64,
+    at: Duration,
+}
+
+/// A limit: which bucket a call draws from, how many are added a second, and how many it holds.
+struct Limit {
+    bucket: String,
+    rate: f64,
+    burst: f64,
+}
+
+impl Rates {
+    pub(crate) fn new(on: bool) -> Self {
+        Self { on, buckets: BTreeMap::new() }
+    }
+
+    /// Takes a call, or says that there are too many.
+    pub(crate) fn take(&mut self, call: &Call, now: Duration) -> bool {
+        let Some(Limit { bucket, rate, burst }) = limit(call).filter(|_| self.on) else {
+            return true;
+        };
+        let bucket = self.buckets.entry(bucket).or_insert(Bucket { tokens: burst, at: now });
+        let added = (now - bucket.at).as_secs_f64() * rate;
+        bucket.tokens = (bucket.tokens + added).min(burst);
+        bucket.at = now;
+        let taken = bucket.tokens >= 1.0;
+        if taken {
+            bucket.tokens -= 1.0;
+        }
+        taken
+    }
+}
+
+fn limit(call: &Call) -> Option<Limit> {
+    let limit = |bucket: &str, rate: f64, burst: f64| {
+        Some(Limit { bucket: format!("{}:{bucket}", call.service), rate, burst })
+    };
+    match (call.service, call.operation.as_str()) {
+        // §6: GetFunction 100 a second, all other calls of the control plane 15 together.
+        ("lambda", "GetFunction") => limit("GetFunction", 100.0, 100.0),
+        ("lambda", "Invoke") => None,
+        ("lambda", _) => limit("control plane", 15.0, 15.0),
+        // §8: fixed.
+        ("cloudwatch", "DescribeAlarms") => limit("DescribeAlarms", 9.0, 9.0),
+        ("cloudwatch", "EnableAlarmActions" | "DisableAlarmActions") => limit("actions", 3.0, 3.0),
+        ("cloudwatch", "GetMetricData") => limit("GetMetricData", 50.0, 50.0),
+        // §7.
+        ("events", _) => limit("all", 50.0, 50.0),
+        // §5.
+        ("sns", "ListSubscriptionsByTopic") => limit("ListSubscriptionsByTopic", 30.0, 30.0),
+        // §9: per stream; one account has few.
+        ("kinesis", "DescribeStreamConsumer" | "DescribeStreamSummary") => {
+            limit(&call.operation, 20.0, 20.0)
+        }
+        ("kinesis", _) => limit(&call.operation, 5.0, 5.0),
+        // §3.2: the bucket of reading calls of a cluster.
+        ("ecs", "DescribeServices") => limit("reads", 20.0, 50.0),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn call(service: &'static str, operation: &str) -> Call {
+        Call {
+            service,
+            operation: operation.to_owned(),
+            parameters: json!({}),
+            access_key: None,
+            attempt: 1,
+        }
+    }
+
+    #[test]
+    fn the_fourth_switch_of_alarms_in_a_second_is_too_many_and_the_next_second_has_room() {
+        let mut rates = Rates::new(true);
+        let [enable, disable] =
+            ["EnableAlarmActions", "DisableAlarmActions"].map(|it| call("cloudwatch", it));
+
+        let first: Vec<_> =
+            [&enable, &disable, &enable, &disable].map(|it| rates.take(it, Duration::ZERO)).into();
+        let later = rates.take(&enable, Duration::from_secs(1));
+
+        assert_eq!(first, [true, true, true, false]);
+        assert!(later);
+    }
+
+    #[test]
+    fn reading_functions_does_not_use_up_what_the_control_plane_has() {
+        let mut rates = Rates::new(true);
+
+        let functions = (0..60).all(|_| rates.take(&call("lambda", "GetFunction"), Duration::ZERO));
+        let lists =
+            (0..15).all(|_| rates.take(&call("lambda", "ListEventSourceMappings"), Duration::ZERO));
+        let update = rates.take(&call("lambda", "UpdateEventSourceMapping"), Duration::ZERO);
+
+        assert!(functions && lists && !update);
+    }
+
+    #[test]
+    fn an_account_without_limits_takes_any_number() {
+        let mut rates = Rates::new(false);
+
+        assert!(
+            (0..100).all(|_| rates.take(&call("kinesis", "ListStreamConsumers"), Duration::ZERO))
+        );
+    }
+}

@@ -1,0 +1,415 @@
+//! ECS: services that reach their count task by task.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde_json::{Value, json};
+
+use super::{Concerns, scaling, unknown};
+use crate::{Call, Event, Lagging, Refusal, World, call::Answer};
+
+/// §3.2: how many services a call may name.
+const MOST: usize = 10;
+
+/// What there is of ECS.
+#[derive(Debug, Default)]
+pub struct Ecs {
+    services: BTreeMap<(String, String), Service>,
+    definitions: BTreeMap<String, u32>,
+}
+
+/// A service.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// The name of its cluster.
+    pub cluster: String,
+    /// Its name.
+    pub name: String,
+    /// `ACTIVE`, `DRAINING`, `INACTIVE`.
+    pub status: String,
+    /// Who deploys it: `ECS`, `CODE_DEPLOY`, `EXTERNAL`.
+    pub controller: String,
+    /// Whether one task runs on every instance.
+    pub is_daemon: bool,
+    /// How many tasks run.
+    pub running: u32,
+    desired: Lagging<u32>,
+    pending: u32,
+    changing: bool,
+}
+
+impl Service {
+    /// Returns how many tasks it is to run, as it really is.
+    pub fn desired(&self) -> u32 {
+        *self.desired.real()
+    }
+}
+
+/// What happens by itself in ECS.
+#[derive(Clone, Debug)]
+pub enum EcsEvent {
+    /// A task of a service, by cluster and name, starts, runs or stops.
+    Task(String, String),
+}
+
+impl Ecs {
+    /// Returns all services.
+    pub fn services(&self) -> impl Iterator<Item = &Service> {
+        self.services.values()
+    }
+
+    fn find(&mut self, cluster: &str, service: &str) -> Option<&mut Service> {
+        let last = |text: &str| text.rsplit('/').next().unwrap_or_default().to_owned();
+        self.services.get_mut(&(last(cluster), last(service)))
+    }
+}
+
+impl World {
+    /// Adds a service that runs so many tasks.
+    pub fn add_service(&mut self, cluster: &str, name: &str, desired: u32) {
+        let service = Service {
+            cluster: cluster.to_owned(),
+            name: name.to_owned(),
+            status: "ACTIVE".to_owned(),
+            controller: "ECS".to_owned(),
+            is_daemon: false,
+            running: desired,
+            desired: Lagging::new(desired),
+            pending: 0,
+            changing: false,
+        };
+        self.ecs.services.insert((cluster.to_owned(), name.to_owned()), service);
+    }
+
+    /// Changes a service as no call does: its controller, its status, its kind.
+    pub fn change_service(&mut self, cluster: &str, name: &str, change: impl FnOnce(&mut Service)) {
+        if let Some(service) = self.ecs.find(cluster, name) {
+            change(service);
+        }
+    }
+}
+
+/// Returns how many tasks a service is to run.
+pub(crate) fn desired(world: &World, cluster: &str, service: &str) -> Option<u32> {
+    world.ecs.services.get(&(cluster.to_owned(), service.to_owned())).map(Service::desired)
+}
+
+/// Lets autoscaling set how many tasks a service is to run.
+pub(crate) fn scaled(world: &mut World, cluster: &str, service: &str, tasks: u32) {
+    let shown = world.stale_until();
+    if let Some(it) = world.ecs.find(cluster, service) {
+        it.desired.set(tasks, shown);
+        begin(world, cluster, service);
+    }
+}
+
+/// Lets a person set how many tasks a service is to run.
+pub(super) fn set_tasks(world: &mut World, cluster: &str, name: &str, tasks: u32) {
+    scaled(world, cluster, name, tasks);
+    scaling::changed(world, &format!("service/{cluster}/{name}"));
+}
+
+fn begin(world: &mut World, cluster: &str, name: &str) {
+    let Some(service) = world.ecs.find(cluster, name) else { return };
+    if !std::mem::replace(&mut service.changing, true) {
+        let event = EcsEvent::Task(service.cluster.clone(), service.name.clone());
+        world.schedule(Duration::ZERO, Event::Ecs(event));
+    }
+}
+
+/// Lets the next task start or stop: each takes its time, one after the other.
+pub(super) fn happen(world: &mut World, event: EcsEvent) {
+    let EcsEvent::Task(cluster, name) = event;
+    let (start, stop) = (world.draw(world.times.task_start), world.draw(world.times.task_stop));
+    let Some(service) = world.ecs.find(&cluster, &name) else { return };
+    service.running += std::mem::take(&mut service.pending);
+    let wanted = service.desired();
+    let after = if service.running < wanted {
+        service.pending = 1;
+        start
+    } else if service.running > wanted {
+        service.running -= 1;
+        stop
+    } else {
+        service.changing = false;
+        return;
+    };
+    world.schedule(after, Event::Ecs(EcsEvent::Task(cluster, name)));
+}
+
+pub(super) fn answer(world: &mut World, call: &Call) -> Answer {
+    match call.operation.as_str() {
+        "CreateCluster" => Ok(json!({ "cluster": { "clusterName": call.text("clusterName") } })),
+        "CreateService" => create(world, call),
+        "DescribeServices" => describe(world, call),
+        "ListServices" => {
+            let services = world.ecs.services.values();
+            let own = services.filter(|it| it.cluster == cluster_of(call));
+            Ok(json!({ "serviceArns": own.map(|it| arn(world, it)).collect::<Vec<_>>() }))
+        }
+        "RegisterTaskDefinition" => define(world, call),
+        "UpdateService" => update(world, call),
+        _ => Err(unknown(call)),
+    }
+}
+
+pub(super) fn concerns(world: &World, call: &Call) -> Concerns {
+    let cluster = cluster_of(call);
+    let mut named = call.texts("services");
+    named.extend(call.text("service"));
+    if named.is_empty() {
+        return Concerns::everything();
+    }
+    let last = |it: &str| it.rsplit('/').next().unwrap_or_default().to_owned();
+    let arns = named.iter().map(|it| world.arn("ecs", &format!("service/{cluster}/{}", last(it))));
+    Concerns::on(arns).given("ecs:cluster", world.arn("ecs", &format!("cluster/{cluster}")))
+}
+
+/// §3.1: the cluster is `default` when it is left out.
+fn cluster_of(call: &Call) -> String {
+    let cluster = call.text("cluster").unwrap_or("default");
+    cluster.rsplit('/').next().unwrap_or_default().to_owned()
+}
+
+fn arn(world: &World, service: &Service) -> String {
+    world.arn("ecs", &format!("service/{}/{}", service.cluster, service.name))
+}
+
+fn invalid(message: impl Into<String>) -> Refusal {
+    Refusal::bad("InvalidParameterException", message)
+}
+
+fn describe(world: &mut World, call: &Call) -> Answer {
+    let cluster = cluster_of(call);
+    let named: Vec<String> = call.texts("services").iter().map(|it| (*it).to_owned()).collect();
+    if named.is_empty() || named.len() > MOST {
+        return Err(invalid("Services cannot be empty, and at most 10 can be named."));
+    }
+    let now = world.now();
+    let (mut services, mut failures) = (Vec::new(), Vec::new());
+    for name in named {
+        let found = world.ecs.find(&cluster, &name).cloned();
+        match found {
+            Some(service) => services.push(shown(world, &service, now)),
+            // §3.2: what is missing is in an answer of 200.
+            None => failures.push(json!({
+                "arn": world.arn("ecs", &format!("service/{cluster}/{name}")),
+                "reason": "MISSING",
+            })),
+        }
+    }
+    Ok(json!({ "services": services, "failures": failures }))
+}
+
+fn shown(world: &World, service: &Service, now: Duration) -> Value {
+    let desired = *service.desired.seen(now);
+    let steady = service.running == desired && service.pending == 0;
+    let counts = json!({
+        "id": format!("ecs-svc/{}", service.name),
+        "status": "PRIMARY",
+        "desiredCount": desired,
+        "runningCount": service.running,
+        "pendingCount": service.pending,
+        "rolloutState": "COMPLETED",
+    });
+    // §3.2: only ECS's own controller fills the deployments.
+    let own = service.controller == "ECS";
+    let task_set = json!({
+        "id": format!("ecs-svc/{}", service.name),
+        "status": "PRIMARY",
+        "computedDesiredCount": desired,
+        "runningCount": service.running,
+        "pendingCount": service.pending,
+        "scale": { "value": 100.0, "unit": "PERCENT" },
+        "stabilityStatus": if steady { "STEADY_STATE" } else { "STABILIZING" },
+    });
+    json!({
+        "serviceArn": arn(world, service),
+        "serviceName": service.name,
+        "clusterArn": world.arn("ecs", &format!("cluster/{}", service.cluster)),
+        "status": service.status,
+        "desiredCount": desired,
+        "runningCount": service.running,
+        "pendingCount": service.pending,
+        "deploymentController": { "type": service.controller },
+        "schedulingStrategy": if service.is_daemon { "DAEMON" } else { "REPLICA" },
+        "deployments": if own { json!([counts]) } else { json!([]) },
+        "taskSets": if own { json!([]) } else { json!([task_set]) },
+    })
+}
+
+fn update(world: &mut World, call: &Call) -> Answer {
+    let cluster = cluster_of(call);
+    let name = call.text("service").ok_or_else(|| invalid("service is required"))?.to_owned();
+    let count = call.number("desiredCount");
+    let shown_at = world.stale_until();
+    let Some(service) = world.ecs.find(&cluster, &name) else {
+        return Err(Refusal::bad("ServiceNotFoundException", "Service not found."));
+    };
+    if service.status != "ACTIVE" {
+        return Err(Refusal::bad("ServiceNotActiveException", "Service was not ACTIVE."));
+    }
+    // §3.1: what other controllers leave to be changed here.
+    let allowed = [
+        "cluster",
+        "service",
+        "desiredCount",
+        "deploymentConfiguration",
+        "healthCheckGracePeriodSeconds",
+        "placementConstraints",
+        "placementStrategy",
+    ];
+    let given = call.parameters.as_object();
+    let other = given.and_then(|it| it.keys().find(|key| !allowed.contains(&key.as_str())));
+    if service.controller != "ECS"
+        && let Some(other) = other
+    {
+        return Err(invalid(format!(
+            "Unable to update {other} on services with a {} deployment controller. Use AWS CodeDeploy to \
+             trigger a new deployment.",
+            service.controller
+        )));
+    }
+    if let Some(count) = count {
+        if service.is_daemon {
+            return Err(invalid(
+                "The daemon scheduling strategy does not support a desired count.",
+            ));
+        }
+        let count = u32::try_from(count).map_err(|_| invalid("desiredCount is negative"))?;
+        service.desired.set(count, shown_at);
+        begin(world, &cluster, &name);
+        scaling::changed(world, &format!("service/{cluster}/{name}"));
+    }
+    let now = world.now();
+    let service = world.ecs.find(&cluster, &name).cloned();
+    Ok(json!({ "service": service.map(|it| shown(world, &it, now)) }))
+}
+
+fn create(world: &mut World, call: &Call) -> Answer {
+    let cluster = cluster_of(call);
+    let name =
+        call.text("serviceName").ok_or_else(|| invalid("serviceName is required"))?.to_owned();
+    let count =
+        call.number("desiredCount").and_then(|it| u32::try_from(it).ok()).unwrap_or_default();
+    world.add_service(&cluster, &name, 0);
+    let controller = call.parameters.pointer("/deploymentController/type").and_then(Value::as_str);
+    let daemon = call.text("schedulingStrategy") == Some("DAEMON");
+    world.change_service(&cluster, &name, |it| {
+        it.controller = controller.unwrap_or("ECS").to_owned();
+        it.is_daemon = daemon;
+    });
+    scaled(world, &cluster, &name, count);
+    // What takes no time has happened when the call is answered.
+    let now = world.now();
+    world.advance(now);
+    let service = world.ecs.find(&cluster, &name).cloned();
+    Ok(json!({ "service": service.map(|it| shown(world, &it, now)) }))
+}
+
+fn define(world: &mut World, call: &Call) -> Answer {
+    let family = call.text("family").ok_or_else(|| invalid("family is required"))?.to_owned();
+    let revision = world.ecs.definitions.entry(family.clone()).or_default();
+    *revision += 1;
+    let revision = *revision;
+    let arn = world.arn("ecs", &format!("task-definition/{family}:{revision}"));
+    let definition = json!({ "taskDefinitionArn": arn, "family": family, "revision": revision });
+    Ok(json!({ "taskDefinition": definition }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Range, Settings, Times, services::testing::call};
+
+    fn world() -> World {
+        let times = Times {
+            task_start: Range::seconds(10, 10),
+            task_stop: Range::seconds(5, 5),
+            stale: Range::seconds(2, 2),
+            ..Times::default()
+        };
+        let mut world = World::new(&Settings { times, ..Settings::default() });
+        world.add_service("shop", "worker-b", 0);
+        world
+    }
+
+    fn update(world: &mut World, more: Value) -> Answer {
+        let mut parameters = json!({ "cluster": "shop", "service": "worker-b" });
+        parameters.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        answer(world, &call("ecs", "UpdateService", parameters))
+    }
+
+    fn seen(world: &mut World) -> Value {
+        let parameters = json!({ "cluster": "shop", "services": ["worker-b"] });
+        let answer = answer(world, &call("ecs", "DescribeServices", parameters)).unwrap();
+        answer["services"][0].clone()
+    }
+
+    #[test]
+    fn tasks_start_one_by_one_and_the_wanted_count_is_seen_late() {
+        let mut world = world();
+
+        update(&mut world, json!({ "desiredCount": 2 })).unwrap();
+        world.advance(Duration::from_secs(1));
+        let stale = seen(&mut world);
+        world.advance(Duration::from_secs(12));
+        let half_way = seen(&mut world);
+        world.advance(Duration::from_secs(25));
+        let steady = seen(&mut world);
+
+        assert_eq!((&stale["desiredCount"], &stale["pendingCount"]), (&json!(0), &json!(1)));
+        assert_eq!((&half_way["runningCount"], &half_way["pendingCount"]), (&json!(1), &json!(1)));
+        assert_eq!((&steady["runningCount"], &steady["pendingCount"]), (&json!(2), &json!(0)));
+    }
+
+    #[test]
+    fn a_missing_service_is_a_failure_in_a_good_answer() {
+        let parameters = json!({ "cluster": "shop", "services": ["nobody"] });
+
+        let answer = answer(&mut world(), &call("ecs", "DescribeServices", parameters)).unwrap();
+
+        assert_eq!(answer["failures"][0]["reason"], "MISSING");
+        assert_eq!(answer["services"], json!([]));
+    }
+
+    #[test]
+    fn eleven_services_are_too_many_for_a_call() {
+        let names: Vec<_> = (0..11).map(|it| format!("worker-{it}")).collect();
+        let parameters = json!({ "cluster": "shop", "services": names });
+
+        let refusal =
+            answer(&mut world(), &call("ecs", "DescribeServices", parameters)).unwrap_err();
+
+        assert_eq!(refusal.code, "InvalidParameterException");
+    }
+
+    #[test]
+    fn a_service_of_code_deploy_takes_a_count_and_no_task_definition_and_shows_task_sets() {
+        let mut world = world();
+        world.change_service("shop", "worker-b", |it| it.controller = "CODE_DEPLOY".to_owned());
+
+        let refusal = update(&mut world, json!({ "taskDefinition": "worker:2" })).unwrap_err();
+        update(&mut world, json!({ "desiredCount": 1 })).unwrap();
+        world.advance(Duration::from_secs(5));
+        let starting = seen(&mut world);
+        world.advance(Duration::from_secs(60));
+
+        assert!(refusal.message.contains("CODE_DEPLOY"), "{}", refusal.message);
+        assert_eq!(starting["deployments"], json!([]));
+        assert_eq!(starting["taskSets"][0]["stabilityStatus"], "STABILIZING");
+        assert_eq!(seen(&mut world)["taskSets"][0]["stabilityStatus"], "STEADY_STATE");
+    }
+
+    #[test]
+    fn a_daemon_takes_no_count_and_a_service_that_goes_takes_nothing() {
+        let mut world = world();
+        world.change_service("shop", "worker-b", |it| it.is_daemon = true);
+        let daemon = update(&mut world, json!({ "desiredCount": 1 })).unwrap_err();
+
+        world.change_service("shop", "worker-b", |it| it.status = "DRAINING".to_owned());
+        let draining = update(&mut world, json!({ "desiredCount": 1 })).unwrap_err();
+
+        assert_eq!(daemon.code, "InvalidParameterException");
+        assert_eq!(draining.code, "ServiceNotActiveException");
+    }
+}

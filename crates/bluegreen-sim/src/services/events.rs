@@ -1,0 +1,384 @@
+//! EventBridge: event buses and rules.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use super::{Concerns, unknown};
+use crate::{Call, Lagging, Refusal, World, call::Answer};
+
+/// §7: how many names are on a page.
+const PAGE: usize = 100;
+
+/// §7: two changes of a rule that come so close are one too many.
+const AT_ONCE: Duration = Duration::from_millis(100);
+
+/// What there is of EventBridge.
+#[derive(Debug)]
+pub struct Events {
+    buses: BTreeSet<String>,
+    rules: BTreeMap<(String, String), Rule>,
+}
+
+impl Default for Events {
+    /// Every account has the bus `default`.
+    fn default() -> Self {
+        Self { buses: BTreeSet::from(["default".to_owned()]), rules: BTreeMap::new() }
+    }
+}
+
+/// A rule.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// The name of its bus.
+    pub bus: String,
+    /// Its name.
+    pub name: String,
+    /// The ARNs of its targets.
+    pub targets: BTreeSet<String>,
+    /// Which service of AWS manages it, if one does.
+    pub managed_by: Option<String>,
+    schedule: Option<String>,
+    pattern: Option<String>,
+    on: Lagging<bool>,
+    changed: Option<Duration>,
+}
+
+impl Rule {
+    /// Returns whether it is on, as it really is.
+    pub fn is_on(&self) -> bool {
+        *self.on.real()
+    }
+}
+
+/// Nothing happens by itself in EventBridge.
+#[derive(Clone, Debug)]
+pub enum EventsEvent {}
+
+impl Events {
+    /// Returns all rules of all buses.
+    pub fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.values()
+    }
+}
+
+impl World {
+    /// Adds an event bus.
+    pub fn add_bus(&mut self, name: &str) {
+        self.events.buses.insert(name.to_owned());
+    }
+
+    /// Adds a rule that is on or off, with a target.
+    pub fn add_rule(&mut self, bus: &str, name: &str, target: &str, on: bool) {
+        let rule = Rule {
+            bus: bus.to_owned(),
+            name: name.to_owned(),
+            targets: BTreeSet::from([target.to_owned()]),
+            managed_by: None,
+            schedule: Some("rate(5 minutes)".to_owned()),
+            pattern: None,
+            on: Lagging::new(on),
+            changed: None,
+        };
+        self.events.rules.insert((bus.to_owned(), name.to_owned()), rule);
+    }
+
+    /// Changes a rule as no call does: who manages it.
+    pub fn change_rule(&mut self, bus: &str, name: &str, change: impl FnOnce(&mut Rule)) {
+        if let Some(rule) = self.events.rules.get_mut(&(bus.to_owned(), name.to_owned())) {
+            change(rule);
+        }
+    }
+}
+
+/// Lets a person switch a rule.
+pub(super) fn switch(world: &mut World, bus: &str, name: &str, on: bool) {
+    let shown = world.stale_until();
+    world.change_rule(bus, name, |it| {
+        if it.is_on() != on {
+            it.on.set(on, shown);
+        }
+    });
+}
+
+pub(super) fn happen(_world: &mut World, event: EventsEvent) {
+    match event {}
+}
+
+pub(super) fn answer(world: &mut World, call: &Call) -> Answer {
+    match call.operation.as_str() {
+        "CreateEventBus" => {
+            let name = call.required("Name")?.to_owned();
+            world.add_bus(&name);
+            Ok(json!({ "EventBusArn": world.arn("events", &format!("event-bus/{name}")) }))
+        }
+        "DescribeRule" => {
+            let it = rule(world, call)?.clone();
+            Ok(shown(world, &it))
+        }
+        "DisableRule" => switch_call(world, call, false),
+        "EnableRule" => switch_call(world, call, true),
+        "ListEventBuses" => list_buses(world, call),
+        "ListRuleNamesByTarget" => list_names(world, call),
+        "ListRules" => list_rules(world, call),
+        "ListTargetsByRule" => {
+            let name = call.required("Rule")?.to_owned();
+            let key = (bus_of(call), name);
+            let found = world.events.rules.get(&key).ok_or_else(|| missing("Rule", &key.1))?;
+            let targets = found.targets.iter().map(|it| json!({ "Id": "1", "Arn": it }));
+            Ok(json!({ "Targets": targets.collect::<Vec<_>>() }))
+        }
+        "PutRule" => put(world, call),
+        "PutTargets" => put_targets(world, call),
+        _ => Err(unknown(call)),
+    }
+}
+
+pub(super) fn concerns(world: &World, call: &Call) -> Concerns {
+    let bus = bus_of(call);
+    let rule = call.text("Name").or_else(|| call.text("Rule"));
+    let path = |name: &str| match bus.as_str() {
+        "default" => format!("rule/{name}"),
+        bus => format!("rule/{bus}/{name}"),
+    };
+    match (call.operation.as_str(), rule) {
+        (
+            "DescribeRule" | "DisableRule" | "EnableRule" | "PutRule" | "PutTargets"
+            | "ListTargetsByRule",
+            Some(name),
+        ) => Concerns::on([world.arn("events", &path(name))]),
+        _ => Concerns::everything(),
+    }
+}
+
+/// §7: the bus is `default` when it is left out; it may be an ARN.
+fn bus_of(call: &Call) -> String {
+    let bus = call.text("EventBusName").unwrap_or("default");
+    bus.rsplit('/').next().unwrap_or_default().to_owned()
+}
+
+fn missing(what: &str, name: &str) -> Refusal {
+    Refusal::bad("ResourceNotFoundException", format!("{what} {name} does not exist."))
+}
+
+fn rule<'a>(world: &'a mut World, call: &Call) -> Result<&'a mut Rule, Refusal> {
+    let (bus, name) = (bus_of(call), call.required("Name")?.to_owned());
+    if !world.events.buses.contains(&bus) {
+        return Err(missing("Event bus", &bus));
+    }
+    world.events.rules.get_mut(&(bus, name.clone())).ok_or_else(|| missing("Rule", &name))
+}
+
+fn shown(world: &World, it: &Rule) -> Value {
+    let path = match it.bus.as_str() {
+        "default" => format!("rule/{}", it.name),
+        bus => format!("rule/{bus}/{}", it.name),
+    };
+    json!({
+        "Name": it.name,
+        "Arn": world.arn("events", &path),
+        "EventBusName": it.bus,
+        "State": if *it.on.seen(world.now()) { "ENABLED" } else { "DISABLED" },
+        "ScheduleExpression": it.schedule,
+        "EventPattern": it.pattern,
+        "ManagedBy": it.managed_by,
+    })
+}
+
+fn switch_call(world: &mut World, call: &Call, on: bool) -> Answer {
+    let (now, shown) = (world.now(), world.stale_until());
+    let it = rule(world, call)?;
+    if let Some(service) = &it.managed_by {
+        let message = format!("Rule {} is managed by {service}.", it.name);
+        return Err(Refusal::bad("ManagedRuleException", message));
+    }
+    if it.changed.is_some_and(|it| now < it + AT_ONCE) {
+        let message = format!("Rule {} was modified concurrently.", it.name);
+        return Err(Refusal::bad("ConcurrentModificationException", message));
+    }
+    it.changed = Some(now);
+    // To switch it to what it is already is no error.
+    if it.is_on() != on {
+        it.on.set(on, shown);
+    }
+    Ok(json!({}))
+}
+
+fn list_buses(world: &mut World, call: &Call) -> Answer {
+    let prefix = call.text("NamePrefix").unwrap_or_default();
+    let names: Vec<&String> =
+        world.events.buses.iter().filter(|it| it.starts_with(prefix)).collect();
+    let (page, next) = paged(call, &names)?;
+    let buses = page
+        .iter()
+        .map(|it| json!({ "Name": it, "Arn": world.arn("events", &format!("event-bus/{it}")) }));
+    Ok(json!({ "EventBuses": buses.collect::<Vec<_>>(), "NextToken": next }))
+}
+
+fn list_names(world: &mut World, call: &Call) -> Answer {
+    let (bus, target) = (bus_of(call), call.required("TargetArn")?);
+    if !world.events.buses.contains(&bus) {
+        return Err(missing("Event bus", &bus));
+    }
+    // §7: the target's exact ARN: a function and its alias are two.
+    let rules =
+        world.events.rules.values().filter(|it| it.bus == bus && it.targets.contains(target));
+    let names: Vec<&String> = rules.map(|it| &it.name).collect();
+    let (page, next) = paged(call, &names)?;
+    Ok(json!({ "RuleNames": page, "NextToken": next }))
+}
+
+fn list_rules(world: &mut World, call: &Call) -> Answer {
+    let bus = bus_of(call);
+    let prefix = call.text("NamePrefix").unwrap_or_default();
+    let rules: Vec<&Rule> = world
+        .events
+        .rules
+        .values()
+        .filter(|it| it.bus == bus && it.name.starts_with(prefix))
+        .collect();
+    let (page, next) = paged(call, &rules)?;
+    let page: Vec<_> = page.iter().map(|it| shown(world, it)).collect();
+    Ok(json!({ "Rules": page, "NextToken": next }))
+}
+
+/// Takes a page of a list, and the token of the next.
+fn paged<'a, T>(call: &Call, all: &'a [T]) -> Result<(&'a [T], Option<String>), Refusal> {
+    let from = match call.text("NextToken") {
+        None => 0,
+        Some(token) => token
+            .parse()
+            .map_err(|_| Refusal::bad("InvalidToken", "The specified nextToken is invalid."))?,
+    };
+    let size = match call.number("Limit") {
+        None => PAGE,
+        Some(it @ 1..=100) => it as usize,
+        Some(_) => return Err(Refusal::bad("ValidationException", "limit must be 1 to 100")),
+    };
+    let end = (from + size).min(all.len());
+    let next = (end < all.len()).then(|| end.to_string());
+    Ok((&all[from.min(end)..end], next))
+}
+
+fn put(world: &mut World, call: &Call) -> Answer {
+    let (bus, name) = (bus_of(call), call.required("Name")?.to_owned());
+    if !world.events.buses.contains(&bus) {
+        return Err(missing("Event bus", &bus));
+    }
+    let key = (bus.clone(), name.clone());
+    let targets = world.events.rules.get(&key).map(|it| it.targets.clone()).unwrap_or_default();
+    // §7: it replaces all that the rule was.
+    let rule = Rule {
+        bus,
+        name,
+        targets,
+        managed_by: None,
+        schedule: call.text("ScheduleExpression").map(str::to_owned),
+        pattern: call.text("EventPattern").map(str::to_owned),
+        on: Lagging::new(call.text("State") != Some("DISABLED")),
+        changed: None,
+    };
+    let arn = shown(world, &rule)["Arn"].clone();
+    world.events.rules.insert(key, rule);
+    Ok(json!({ "RuleArn": arn }))
+}
+
+fn put_targets(world: &mut World, call: &Call) -> Answer {
+    let key = (bus_of(call), call.required("Rule")?.to_owned());
+    let targets = call.parameters.get("Targets").and_then(Value::as_array).cloned();
+    let rule = world.events.rules.get_mut(&key).ok_or_else(|| missing("Rule", &key.1))?;
+    let arns = targets.unwrap_or_default();
+    let arns = arns.iter().filter_map(|it| it.get("Arn")?.as_str().map(str::to_owned));
+    rule.targets.extend(arns);
+    Ok(json!({ "FailedEntryCount": 0, "FailedEntries": [] }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Range, Settings, services::testing::call};
+
+    const TARGET: &str = "arn:aws:lambda:eu-west-1:123456789012:function:ingest-b";
+
+    fn world() -> World {
+        let mut world = World::new(&Settings::default());
+        world.times.stale = Range::seconds(3, 3);
+        world.add_bus("shop");
+        world.add_rule("default", "hourly", TARGET, true);
+        world.add_rule("shop", "orders", &format!("{TARGET}:live"), true);
+        world
+    }
+
+    fn ask(world: &mut World, operation: &str, parameters: Value) -> Answer {
+        answer(world, &call("events", operation, parameters))
+    }
+
+    #[test]
+    fn a_rule_is_found_by_the_exact_arn_of_its_target_and_on_its_bus_only() {
+        let mut world = world();
+        let names = |world: &mut World, bus: &str, target: &str| {
+            let parameters = json!({ "EventBusName": bus, "TargetArn": target });
+            ask(world, "ListRuleNamesByTarget", parameters).unwrap()["RuleNames"].clone()
+        };
+
+        assert_eq!(names(&mut world, "default", TARGET), json!(["hourly"]));
+        assert_eq!(names(&mut world, "shop", TARGET), json!([]));
+        assert_eq!(names(&mut world, "shop", &format!("{TARGET}:live")), json!(["orders"]));
+    }
+
+    #[test]
+    fn a_switch_is_seen_late_and_may_be_repeated_but_not_at_the_same_time() {
+        let mut world = world();
+        let hourly = || json!({ "Name": "hourly" });
+
+        ask(&mut world, "DisableRule", hourly()).unwrap();
+        let early = ask(&mut world, "DescribeRule", hourly()).unwrap();
+        let at_once = ask(&mut world, "DisableRule", hourly()).unwrap_err();
+        world.advance(Duration::from_secs(3));
+        let late = ask(&mut world, "DescribeRule", hourly()).unwrap();
+        let again = ask(&mut world, "DisableRule", hourly());
+
+        assert_eq!((&early["State"], &late["State"]), (&json!("ENABLED"), &json!("DISABLED")));
+        assert_eq!(at_once.code, "ConcurrentModificationException");
+        assert!(again.is_ok());
+    }
+
+    #[test]
+    fn a_managed_rule_is_not_switched_and_a_missing_one_not_found() {
+        let mut world = world();
+        world.change_rule("default", "hourly", |it| {
+            it.managed_by = Some("ecs.amazonaws.com".to_owned())
+        });
+
+        let managed = ask(&mut world, "DisableRule", json!({ "Name": "hourly" })).unwrap_err();
+        let nobody = ask(&mut world, "EnableRule", json!({ "Name": "nobody" })).unwrap_err();
+
+        assert_eq!(managed.code, "ManagedRuleException");
+        assert_eq!(nobody.code, "ResourceNotFoundException");
+    }
+
+    #[test]
+    fn a_hundred_names_are_on_a_page() {
+        let mut world = world();
+        (0..130).for_each(|it| world.add_rule("default", &format!("rule-{it:03}"), TARGET, true));
+        let page = |world: &mut World, token: Value| {
+            let parameters = json!({ "TargetArn": TARGET, "NextToken": token });
+            ask(world, "ListRuleNamesByTarget", parameters).unwrap()
+        };
+
+        let first = page(&mut world, Value::Null);
+        let second = page(&mut world, first["NextToken"].clone());
+        let expired = ask(
+            &mut world,
+            "ListRuleNamesByTarget",
+            json!({ "TargetArn": TARGET, "NextToken": "old" }),
+        );
+
+        let count = |page: &Value| page["RuleNames"].as_array().unwrap().len();
+        assert_eq!((count(&first), count(&second)), (100, 31));
+        assert_eq!(expired.unwrap_err().code, "InvalidToken");
+    }
+}

@@ -1,0 +1,451 @@
+//! Event source mappings: what they are, and the calls that change them.
+
+use serde_json::{Value, json};
+
+use super::{LambdaEvent, invalid, missing, named, now, polling, required};
+use crate::{Call, Event, Lagging, Refusal, World, call::Answer, services::unknown};
+
+/// §6.1: how many mappings are on a page, whatever is asked for.
+const PAGE: usize = 100;
+
+/// An event source mapping.
+#[derive(Clone, Debug)]
+pub struct Mapping {
+    /// Its UUID.
+    pub uuid: String,
+    /// The name of its function.
+    pub function: String,
+    /// The ARN of its function, with the alias if it has one.
+    pub function_arn: String,
+    /// The ARN of what it reads: a queue, a stream, a stream's consumer.
+    pub source: String,
+    pub(super) state: Lagging<String>,
+    pub(super) batch: usize,
+    pub(super) generation: u64,
+    /// Where in a stream it stands; none before it was on for the first time.
+    pub(super) position: Option<usize>,
+    pub(super) from_the_beginning: bool,
+    /// Whether it takes messages now.
+    pub(super) takes: bool,
+    /// Whether a look for messages is to come.
+    pub(super) polls: bool,
+}
+
+impl Mapping {
+    /// Returns its state as it really is: `Enabled`, `Disabling`, ..
+    pub fn state(&self) -> &str {
+        self.state.real()
+    }
+
+    /// Returns whether it is on, or on its way there.
+    pub fn is_on(&self) -> bool {
+        matches!(self.state(), "Enabled" | "Enabling" | "Creating")
+    }
+
+    fn is_in_transition(&self) -> bool {
+        !matches!(self.state(), "Enabled" | "Disabled")
+    }
+}
+
+impl World {
+    /// Adds a mapping that is on or off, and returns its UUID. The function may be named with an alias.
+    pub fn add_mapping(&mut self, function_arn: &str, source: &str, on: bool) -> String {
+        let uuid = self.uuid();
+        let mapping = Mapping {
+            uuid: uuid.clone(),
+            function: named(function_arn).0,
+            function_arn: function_arn.to_owned(),
+            source: source.to_owned(),
+            state: Lagging::new(if on { "Enabled" } else { "Disabled" }.to_owned()),
+            batch: if source.contains(":sqs:") { 10 } else { 100 },
+            generation: 0,
+            // It has been there for long: what is new is read.
+            position: Some(self.kinesis.length(source)),
+            from_the_beginning: false,
+            takes: on,
+            polls: false,
+        };
+        self.lambda.mappings.insert(uuid.clone(), mapping);
+        if on {
+            polling::look(self, &uuid);
+        }
+        uuid
+    }
+}
+
+/// Begins a transition: the state on the way, and what it ends in.
+fn begin(world: &mut World, uuid: &str, on_the_way: &str) {
+    let (lasts, shown) = (world.draw(world.times.mapping), world.stale_until());
+    let Some(mapping) = world.lambda.mappings.get_mut(uuid) else { return };
+    mapping.state.set(on_the_way.to_owned(), shown);
+    mapping.generation += 1;
+    let settled = LambdaEvent::Settled(uuid.to_owned(), mapping.generation);
+    world.schedule(lasts, Event::Lambda(settled));
+    let now = world.now();
+    world.advance(now);
+}
+
+/// Ends a transition.
+pub(super) fn settle(world: &mut World, uuid: &str, generation: u64) {
+    let shown = world.stale_until();
+    let Some(mapping) = world.lambda.mappings.get_mut(uuid) else { return };
+    if mapping.generation != generation {
+        return;
+    }
+    let settled = match mapping.state() {
+        "Deleting" => {
+            world.lambda.mappings.remove(uuid);
+            return;
+        }
+        "Enabling" | "Creating" => "Enabled",
+        "Disabling" => "Disabled",
+        _ if mapping.takes => "Enabled",
+        _ => "Disabled",
+    };
+    mapping.state.set(settled.to_owned(), shown);
+    mapping.takes = settled == "Enabled";
+    if mapping.takes {
+        if mapping.position.is_none() {
+            let from =
+                if mapping.from_the_beginning { 0 } else { world.kinesis.length(&mapping.source) };
+            mapping.position = Some(from);
+        }
+        polling::look(world, uuid);
+    }
+}
+
+/// Lets a person switch a mapping.
+pub(crate) fn switch(world: &mut World, uuid: &str, on: bool) {
+    let Some(mapping) = world.lambda.mappings.get(uuid) else { return };
+    if mapping.is_on() != on {
+        begin(world, uuid, if on { "Enabling" } else { "Disabling" });
+    }
+}
+
+pub(super) fn answer(world: &mut World, call: &Call) -> Answer {
+    match call.operation.as_str() {
+        "CreateEventSourceMapping" => create(world, call),
+        "DeleteEventSourceMapping" => {
+            let uuid = settled(world, call)?;
+            begin(world, &uuid, "Deleting");
+            Ok(match world.lambda.mappings.get(&uuid) {
+                Some(it) => shown(world, it, it.state()),
+                None => json!({ "UUID": uuid, "State": "Deleting" }),
+            })
+        }
+        "GetEventSourceMapping" => {
+            let uuid = required(call, "UUID")?;
+            let it = world.lambda.mappings.get(uuid).ok_or_else(|| missing("The resource"))?;
+            Ok(shown(world, it, it.state.seen(world.now())))
+        }
+        "ListEventSourceMappings" => list(world, call),
+        "UpdateEventSourceMapping" => update(world, call),
+        _ => Err(unknown(call)),
+    }
+}
+
+fn shown(world: &World, it: &Mapping, state: &str) -> Value {
+    json!({
+        "UUID": it.uuid,
+        "FunctionArn": it.function_arn,
+        "EventSourceArn": it.source,
+        "BatchSize": it.batch,
+        "State": state,
+        "StateTransitionReason": "USER_INITIATED",
+        "LastModified": now(world),
+    })
+}
+
+/// Returns the UUID of a mapping that AWS is not at work on.
+fn settled(world: &World, call: &Call) -> Result<String, Refusal> {
+    let uuid = required(call, "UUID")?;
+    let it = world.lambda.mappings.get(uuid).ok_or_else(|| missing("The resource"))?;
+    // §6.1: while it is on its way, nothing else can be done with it.
+    if it.is_in_transition() {
+        return Err(Refusal::bad(
+            "ResourceInUseException",
+            format!(
+                "Cannot update the event source mapping because it is in use. Its state is {}.",
+                it.state()
+            ),
+        ));
+    }
+    Ok(uuid.to_owned())
+}
+
+fn update(world: &mut World, call: &Call) -> Answer {
+    let uuid = settled(world, call)?;
+    let enabled = call.flag("Enabled");
+    let batch = call.number("BatchSize").and_then(|it| usize::try_from(it).ok());
+    let Some(mapping) = world.lambda.mappings.get_mut(&uuid) else {
+        return Err(missing("The resource"));
+    };
+    if let Some(batch) = batch {
+        mapping.batch = batch;
+    }
+    let was_on = mapping.is_on();
+    let on_the_way = match enabled {
+        Some(true) if !was_on => "Enabling",
+        Some(false) if was_on => "Disabling",
+        _ => "Updating",
+    };
+    // Some mappings stop taking messages at once, some when they are disabled.
+    if on_the_way == "Disabling" && world.random.bool() {
+        mapping.takes = false;
+    }
+    begin(world, &uuid, on_the_way);
+    let it = world.lambda.mappings.get(&uuid).ok_or_else(|| missing("The resource"))?;
+    Ok(shown(world, it, it.state()))
+}
+
+fn create(world: &mut World, call: &Call) -> Answer {
+    let (function, alias) = named(required(call, "FunctionName")?);
+    if !world.lambda.functions.contains_key(&function) {
+        return Err(missing("Function"));
+    }
+    let function_arn = world.function_arn(&function, alias.as_deref());
+    let source = required(call, "EventSourceArn")?.to_owned();
+    let is_queue = source.contains(":sqs:");
+    if !is_queue && !source.contains(":kinesis:") && !source.contains(":dynamodb:") {
+        return Err(invalid("Unrecognized event source."));
+    }
+    let starting = call.text("StartingPosition");
+    if !is_queue && starting.is_none() {
+        return Err(invalid(
+            "StartingPosition is not null. Supported for Kinesis and DynamoDB only.",
+        ));
+    }
+    let existing = world
+        .lambda
+        .mappings
+        .values()
+        .find(|it| it.source == source && it.function_arn == function_arn);
+    if let Some(existing) = existing {
+        let kind = if is_queue { "SQS" } else { "Kinesis" };
+        return Err(Refusal::new(
+            409,
+            "ResourceConflictException",
+            format!(
+                "An event source mapping with {kind} arn (\" {source} \") and function (\" {function} \") \
+                 already exists. Please update or delete the existing mapping with UUID {}",
+                existing.uuid
+            ),
+        ));
+    }
+    let batch = call.number("BatchSize").and_then(|it| usize::try_from(it).ok());
+    if batch.is_some_and(|it| it == 0 || it > 10_000) {
+        return Err(invalid("BatchSize is out of range"));
+    }
+    let window = call.number("MaximumBatchingWindowInSeconds").unwrap_or_default();
+    if is_queue && batch.is_some_and(|it| it > 10) && window < 1 {
+        return Err(invalid(
+            "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10",
+        ));
+    }
+    let on = call.flag("Enabled").unwrap_or(true);
+    let uuid = world.add_mapping(&function_arn, &source, false);
+    if let Some(it) = world.lambda.mappings.get_mut(&uuid) {
+        it.from_the_beginning = starting == Some("TRIM_HORIZON");
+        it.position = None;
+        it.takes = false;
+        it.batch = batch.unwrap_or(it.batch);
+    }
+    // One that is created disabled ends so: `Creating` would end in `Enabled`.
+    begin(world, &uuid, if on { "Creating" } else { "Updating" });
+    let it = world.lambda.mappings.get(&uuid).ok_or_else(|| missing("The resource"))?;
+    Ok(shown(world, it, if it.state() == "Updating" { "Creating" } else { it.state() }))
+}
+
+fn list(world: &mut World, call: &Call) -> Answer {
+    let source = call.text("EventSourceArn");
+    let function = call.text("FunctionName").map(named);
+    if let Some((name, _)) = &function
+        && !world.lambda.functions.contains_key(name)
+    {
+        return Err(missing("Function"));
+    }
+    let matches = |it: &&Mapping| {
+        let by_function = function.as_ref().is_none_or(|(name, qualifier)| {
+            let same = qualifier
+                .as_ref()
+                .is_none_or(|qualifier| it.function_arn.ends_with(&format!(":{name}:{qualifier}")));
+            it.function == *name && same
+        });
+        by_function && source.is_none_or(|source| it.source == source)
+    };
+    let from = call.text("Marker").and_then(|it| it.parse().ok()).unwrap_or(0_usize);
+    let size = call.number("MaxItems").map_or(PAGE, |it| it.clamp(1, PAGE as i64) as usize);
+    let all: Vec<_> = world.lambda.mappings.values().filter(matches).collect();
+    let page = all.iter().skip(from).take(size);
+    let page = page.map(|it| shown(world, it, it.state.seen(world.now())));
+    Ok(json!({
+        "EventSourceMappings": page.collect::<Vec<_>>(),
+        "NextMarker": (from + size < all.len()).then(|| (from + size).to_string()),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{Fate, Range, Settings, services::testing::call};
+
+    fn world() -> (World, String, String) {
+        let mut world = World::new(&Settings::default());
+        world.times.stale = Range::seconds(0, 0);
+        world.times.mapping = Range::seconds(30, 30);
+        world.add_function("ingest-b", 60);
+        world.add_alias("ingest-b", "live");
+        let queue = world.add_queue("ingest-b");
+        let function = world.function_arn("ingest-b", Some("live"));
+        let uuid = world.add_mapping(&function, &queue, false);
+        (world, uuid, queue)
+    }
+
+    fn ask(world: &mut World, operation: &str, parameters: Value) -> Answer {
+        super::super::answer(world, &call("lambda", operation, parameters))
+    }
+
+    fn state(world: &mut World, uuid: &str) -> String {
+        let answer = ask(world, "GetEventSourceMapping", json!({ "UUID": uuid })).unwrap();
+        answer["State"].as_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_mapping_is_enabling_for_a_while_and_can_do_nothing_else_meanwhile() {
+        let (mut world, uuid, _) = world();
+        let switch = |enabled: bool| json!({ "UUID": uuid, "Enabled": enabled });
+
+        let answer = ask(&mut world, "UpdateEventSourceMapping", switch(true)).unwrap();
+        let refusal = ask(&mut world, "UpdateEventSourceMapping", switch(false)).unwrap_err();
+        let deletion = ask(&mut world, "DeleteEventSourceMapping", switch(false)).unwrap_err();
+        world.advance(Duration::from_secs(30));
+
+        assert_eq!(answer["State"], "Enabling");
+        assert_eq!((refusal.status, refusal.code.as_str()), (400, "ResourceInUseException"));
+        assert_eq!(deletion.code, "ResourceInUseException");
+        assert_eq!(state(&mut world, &uuid), "Enabled");
+    }
+
+    #[test]
+    fn messages_are_consumed_while_it_is_on_and_wait_while_it_is_off() {
+        let (mut world, uuid, queue) = world();
+        world.add_messages(&queue, 3);
+        world.advance(Duration::from_secs(60));
+        let off = world.sqs.queue(&queue).unwrap().len();
+
+        ask(&mut world, "UpdateEventSourceMapping", json!({ "UUID": uuid, "Enabled": true }))
+            .unwrap();
+        world.advance(Duration::from_secs(200));
+        world.add_messages(&queue, 30);
+        world.advance(Duration::from_secs(600));
+
+        assert_eq!(off, 3);
+        assert!(world.sqs.queue(&queue).unwrap().is_empty());
+        let consumed = world.ledger.messages().filter(|(_, it)| {
+            let copy = &it.copies[&queue];
+            copy.fate == Fate::Done && copy.consumed.len() == 1 && copy.consumed[0].0 == "ingest-b"
+        });
+        assert_eq!(consumed.count(), 33);
+    }
+
+    #[test]
+    fn a_batch_in_work_is_finished_though_the_mapping_is_disabled() {
+        let (mut world, uuid, queue) = world();
+        world.times.invocation = Range::seconds(500, 500);
+        world.times.poll = Range::seconds(1, 1);
+        ask(&mut world, "UpdateEventSourceMapping", json!({ "UUID": uuid, "Enabled": true }))
+            .unwrap();
+        world.advance(Duration::from_secs(40));
+        world.add_messages(&queue, 1);
+        world.advance(Duration::from_secs(50));
+
+        ask(&mut world, "UpdateEventSourceMapping", json!({ "UUID": uuid, "Enabled": false }))
+            .unwrap();
+        world.advance(Duration::from_secs(100));
+        let disabled = state(&mut world, &uuid);
+        let in_work = world.sqs.queue(&queue).unwrap().len();
+        world.advance(Duration::from_secs(700));
+
+        assert_eq!((disabled.as_str(), in_work), ("Disabled", 1));
+        assert!(world.sqs.queue(&queue).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_stream_is_read_from_where_the_mapping_stood() {
+        let (mut world, ..) = world();
+        let stream = world.add_stream("clicks");
+        let function = world.function_arn("ingest-b", None);
+        let uuid = world.add_mapping(&function, &stream, true);
+        let put = |world: &mut World| {
+            let number = crate::services::put_record(world, &stream).unwrap();
+            let end = world.now() + Duration::from_secs(100);
+            world.advance(end);
+            number
+        };
+        let read = |world: &World, number: u64| {
+            let found = world.ledger.messages().find(|(it, _)| *it == number).unwrap();
+            found.1.copies.values().map(|it| it.consumed.len()).sum::<usize>()
+        };
+
+        let first = put(&mut world);
+        switch(&mut world, &uuid, false);
+        let end = world.now() + Duration::from_secs(100);
+        world.advance(end);
+        let missed = put(&mut world);
+        let while_off = read(&world, missed);
+        switch(&mut world, &uuid, true);
+        let end = world.now() + Duration::from_secs(100);
+        world.advance(end);
+
+        assert_eq!((read(&world, first), while_off, read(&world, missed)), (1, 0, 1));
+    }
+
+    #[test]
+    fn a_second_mapping_of_the_same_pair_is_a_conflict_that_names_the_first() {
+        let (mut world, uuid, queue) = world();
+        let parameters = json!({ "FunctionName": "ingest-b:live", "EventSourceArn": queue });
+
+        let refusal = ask(&mut world, "CreateEventSourceMapping", parameters).unwrap_err();
+
+        assert_eq!((refusal.status, refusal.code.as_str()), (409, "ResourceConflictException"));
+        assert!(refusal.message.ends_with(&uuid), "{}", refusal.message);
+    }
+
+    #[test]
+    fn a_hundred_mappings_are_on_a_page_whatever_is_asked_for() {
+        let (mut world, ..) = world();
+        let function = world.function_arn("ingest-b", None);
+        for number in 0..130 {
+            let queue = world.add_queue(&format!("merchant-{number}"));
+            world.add_mapping(&function, &queue, false);
+        }
+        let page = |world: &mut World, marker: Value| {
+            let parameters =
+                json!({ "FunctionName": "ingest-b", "MaxItems": 1000, "Marker": marker });
+            ask(world, "ListEventSourceMappings", parameters).unwrap()
+        };
+
+        let first = page(&mut world, Value::Null);
+        let second = page(&mut world, first["NextMarker"].clone());
+
+        let count = |page: &Value| page["EventSourceMappings"].as_array().unwrap().len();
+        assert_eq!((count(&first), count(&second)), (100, 31));
+        assert!(second["NextMarker"].is_null());
+    }
+
+    #[test]
+    fn a_stream_needs_a_position_and_a_function_must_be_there() {
+        let (mut world, ..) = world();
+        let stream = world.add_stream("clicks");
+
+        let no_position = json!({ "FunctionName": "ingest-b", "EventSourceArn": stream });
+        let no_position = ask(&mut world, "CreateEventSourceMapping", no_position).unwrap_err();
+        let nobody = json!({ "FunctionName": "nobody", "EventSourceArn": stream });
+        let nobody = ask(&mut world, "CreateEventSourceMapping", nobody).unwrap_err();
+
+        assert_eq!(no_position.code, "InvalidParameterValueException");
+        assert_eq!(nobody.code, "ResourceNotFoundException");
+    }
+}

@@ -1,0 +1,429 @@
+//! SNS: topics, and subscriptions with their filter policies.
+
+mod filter;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde_json::{Map, Value, json};
+
+use super::{Concerns, sqs, unknown};
+use crate::{Call, Fate, Lagging, Refusal, World, call::Answer};
+
+/// §5: how many subscriptions are on a page.
+const PAGE: usize = 100;
+
+/// What there is of SNS.
+#[derive(Debug, Default)]
+pub struct Sns {
+    topics: BTreeMap<String, String>,
+    subscriptions: BTreeMap<String, Subscription>,
+}
+
+/// A subscription of a topic.
+#[derive(Clone, Debug)]
+pub struct Subscription {
+    /// Its ARN.
+    pub arn: String,
+    /// The ARN of its topic.
+    pub topic: String,
+    /// Where messages go: the ARN of a queue.
+    pub endpoint: String,
+    /// How: `sqs`.
+    pub protocol: String,
+    /// When the present policy was set, since the account was made.
+    pub set: Duration,
+    /// From when on the present policy works fully.
+    pub works: Duration,
+    policy: Lagging<Option<String>>,
+    before: Option<String>,
+    scope: Lagging<String>,
+}
+
+impl Sns {
+    /// Returns all subscriptions.
+    pub fn subscriptions(&self) -> impl Iterator<Item = &Subscription> {
+        self.subscriptions.values()
+    }
+
+    /// Returns a subscription by its ARN.
+    pub fn subscription(&self, arn: &str) -> Option<&Subscription> {
+        self.subscriptions.get(arn)
+    }
+}
+
+impl Subscription {
+    /// Returns its filter policy as it really is; `None` lets everything pass.
+    pub fn policy(&self) -> Option<&str> {
+        self.policy.real().as_deref()
+    }
+
+    /// Returns whether the policy that was set last lets a message with these attributes pass.
+    pub fn passes(&self, attributes: &BTreeMap<String, String>) -> bool {
+        self.policy().is_none_or(|it| filter::passes(it, attributes))
+    }
+}
+
+impl World {
+    /// Adds a topic, and returns its ARN.
+    pub fn add_topic(&mut self, name: &str) -> String {
+        let arn = self.arn("sns", name);
+        self.sns.topics.insert(arn.clone(), name.to_owned());
+        arn
+    }
+
+    /// Subscribes a queue to a topic, and returns the ARN of the subscription.
+    pub fn add_subscription(
+        &mut self,
+        topic: &str,
+        endpoint: &str,
+        filter: Option<&str>,
+    ) -> String {
+        let arn = format!("{topic}:{}", self.uuid());
+        let protocol = if endpoint.contains(":sqs:") { "sqs" } else { "lambda" };
+        let subscription = Subscription {
+            arn: arn.clone(),
+            topic: topic.to_owned(),
+            endpoint: endpoint.to_owned(),
+            protocol: protocol.to_owned(),
+            set: self.now(),
+            works: self.now(),
+            policy: Lagging::new(filter.map(str::to_owned)),
+            before: None,
+            scope: Lagging::new("MessageAttributes".to_owned()),
+        };
+        self.sns.subscriptions.insert(arn.clone(), subscription);
+        arn
+    }
+
+    /// Gives a subscription another ARN.
+    pub fn rename_subscription(&mut self, arn: &str, to: &str) {
+        if let Some(mut subscription) = self.sns.subscriptions.remove(arn) {
+            subscription.arn = to.to_owned();
+            self.sns.subscriptions.insert(to.to_owned(), subscription);
+        }
+    }
+}
+
+/// Publishes a message to all subscriptions of a topic.
+pub(crate) fn publish(
+    world: &mut World,
+    topic: &str,
+    attributes: &BTreeMap<String, String>,
+) -> Option<u64> {
+    world.sns.topics.get(topic)?;
+    let now = world.now();
+    let number = world.ledger.sent(topic, now);
+    let subscribed: Vec<String> = world
+        .sns
+        .subscriptions
+        .values()
+        .filter(|it| it.topic == topic && it.protocol == "sqs")
+        .map(|it| it.arn.clone())
+        .collect();
+    for arn in subscribed {
+        let lot = world.random.f64();
+        let subscription = &world.sns.subscriptions[&arn];
+        // §5: a change takes up to 15 minutes to work everywhere.
+        let whole = (subscription.works.saturating_sub(subscription.set)).as_secs_f64();
+        let passed = now.saturating_sub(subscription.set).as_secs_f64();
+        let new = now >= subscription.works || lot * whole < passed;
+        let policy = if new { subscription.policy() } else { subscription.before.as_deref() };
+        let endpoint = subscription.endpoint.clone();
+        if policy.is_none_or(|it| filter::passes(it, attributes)) {
+            sqs::deliver(world, &endpoint, number);
+        } else {
+            world.ledger.copy(number, &endpoint, Fate::Filtered);
+        }
+    }
+    Some(number)
+}
+
+/// Nothing happens by itself in SNS.
+#[derive(Clone, Debug)]
+pub enum SnsEvent {}
+
+pub(super) fn happen(_world: &mut World, event: SnsEvent) {
+    match event {}
+}
+
+pub(super) fn answer(world: &mut World, call: &Call) -> Answer {
+    match call.operation.as_str() {
+        "CreateTopic" => {
+            let name = required(call, "Name")?.to_owned();
+            Ok(json!({ "TopicArn": world.add_topic(&name) }))
+        }
+        "GetSubscriptionAttributes" => attributes(world, call),
+        "ListSubscriptionsByTopic" => list(world, call),
+        "ListTopics" => Ok(json!({
+            "Topics": world.sns.topics.keys().map(|it| json!({ "TopicArn": it })).collect::<Vec<_>>(),
+        })),
+        "Publish" => publish_call(world, call),
+        "SetSubscriptionAttributes" => set(world, call),
+        "Subscribe" => subscribe(world, call),
+        "Unsubscribe" => {
+            world.sns.subscriptions.remove(required(call, "SubscriptionArn")?);
+            Ok(json!({}))
+        }
+        _ => Err(unknown(call)),
+    }
+}
+
+/// §5: reading and setting a subscription's attributes knows no resource.
+pub(super) fn concerns(_world: &World, call: &Call) -> Concerns {
+    match (call.operation.as_str(), call.text("TopicArn")) {
+        ("ListSubscriptionsByTopic" | "Publish" | "Subscribe", Some(topic)) => {
+            Concerns::on([topic.to_owned()])
+        }
+        _ => Concerns::everything(),
+    }
+}
+
+fn required<'a>(call: &'a Call, name: &str) -> Result<&'a str, Refusal> {
+    call.text(name)
+        .ok_or_else(|| invalid(format!("{name} Reason: no value for required parameter")))
+}
+
+fn invalid(what: impl std::fmt::Display) -> Refusal {
+    Refusal::bad("InvalidParameter", format!("Invalid parameter: {what}"))
+}
+
+fn missing(what: &str) -> Refusal {
+    Refusal::new(404, "NotFound", format!("{what} does not exist"))
+}
+
+fn subscription<'a>(world: &'a mut World, call: &Call) -> Result<&'a mut Subscription, Refusal> {
+    let arn = required(call, "SubscriptionArn")?;
+    world.sns.subscriptions.get_mut(arn).ok_or_else(|| missing("Subscription"))
+}
+
+fn attributes(world: &mut World, call: &Call) -> Answer {
+    let (now, account) = (world.now(), world.account.clone());
+    let it = subscription(world, call)?;
+    let mut shown = Map::new();
+    shown.insert("SubscriptionArn".to_owned(), it.arn.clone().into());
+    shown.insert("TopicArn".to_owned(), it.topic.clone().into());
+    shown.insert("Protocol".to_owned(), it.protocol.clone().into());
+    shown.insert("Endpoint".to_owned(), it.endpoint.clone().into());
+    shown.insert("Owner".to_owned(), account.into());
+    shown.insert("PendingConfirmation".to_owned(), "false".into());
+    // §5: without a policy neither it nor its scope is shown.
+    if let Some(policy) = it.policy.seen(now) {
+        shown.insert("FilterPolicy".to_owned(), policy.clone().into());
+        shown.insert("FilterPolicyScope".to_owned(), it.scope.seen(now).clone().into());
+    }
+    Ok(json!({ "Attributes": shown }))
+}
+
+fn list(world: &mut World, call: &Call) -> Answer {
+    let topic = required(call, "TopicArn")?;
+    if !world.sns.topics.contains_key(topic) {
+        return Err(missing("Topic"));
+    }
+    let from = call.number("NextToken").and_then(|it| usize::try_from(it).ok()).unwrap_or_default();
+    let all: Vec<_> = world.sns.subscriptions.values().filter(|it| it.topic == topic).collect();
+    let page = all.iter().skip(from).take(PAGE).map(|it| {
+        json!({
+            "SubscriptionArn": it.arn,
+            "TopicArn": it.topic,
+            "Protocol": it.protocol,
+            "Endpoint": it.endpoint,
+            "Owner": world.account,
+        })
+    });
+    let next = (from + PAGE < all.len()).then(|| (from + PAGE).to_string());
+    Ok(json!({ "Subscriptions": page.collect::<Vec<_>>(), "NextToken": next }))
+}
+
+fn set(world: &mut World, call: &Call) -> Answer {
+    let name = required(call, "AttributeName")?.to_owned();
+    let value = call.text("AttributeValue").unwrap_or_default().to_owned();
+    subscription(world, call)?;
+    change(world, required(call, "SubscriptionArn")?, &name, &value)?;
+    Ok(json!({}))
+}
+
+fn change(world: &mut World, arn: &str, name: &str, value: &str) -> Result<(), Refusal> {
+    let (now, shown) = (world.now(), world.stale_until());
+    let delay = world.draw(world.times.filter);
+    let it = world.sns.subscriptions.get_mut(arn).ok_or_else(|| missing("Subscription"))?;
+    match name {
+        "FilterPolicy" => {
+            // §5: `{}` and nothing at all both remove the policy.
+            let policy = match value {
+                "" | "{}" => None,
+                value => {
+                    filter::check(value, it.scope.real() == "MessageBody").map_err(invalid)?;
+                    Some(value.to_owned())
+                }
+            };
+            if policy == *it.policy.real() {
+                return Ok(());
+            }
+            it.before = it.policy.real().clone();
+            it.policy.set(policy, shown);
+            it.set = now;
+            it.works = now + delay;
+        }
+        "FilterPolicyScope" => match value {
+            "MessageAttributes" | "MessageBody" => it.scope.set(value.to_owned(), shown),
+            other => {
+                return Err(invalid(format!(
+                    "FilterPolicyScope: Invalid value [{other}]. Please use either MessageBody or \
+                     MessageAttributes"
+                )));
+            }
+        },
+        "RawMessageDelivery" | "DeliveryPolicy" | "RedrivePolicy" => {}
+        other => return Err(invalid(format!("AttributeName {other}"))),
+    }
+    Ok(())
+}
+
+fn subscribe(world: &mut World, call: &Call) -> Answer {
+    let topic = required(call, "TopicArn")?.to_owned();
+    if !world.sns.topics.contains_key(&topic) {
+        return Err(missing("Topic"));
+    }
+    let endpoint = required(call, "Endpoint")?.to_owned();
+    let arn = world.add_subscription(&topic, &endpoint, None);
+    let attributes = call.parameters.get("Attributes").and_then(Value::as_object).cloned();
+    for (name, value) in attributes.unwrap_or_default() {
+        if let Err(refusal) = change(world, &arn, &name, value.as_str().unwrap_or_default()) {
+            world.sns.subscriptions.remove(&arn);
+            return Err(refusal);
+        }
+        if let Some(it) = world.sns.subscriptions.get_mut(&arn) {
+            it.works = it.set;
+        }
+    }
+    Ok(json!({ "SubscriptionArn": arn }))
+}
+
+fn publish_call(world: &mut World, call: &Call) -> Answer {
+    let topic = required(call, "TopicArn")?.to_owned();
+    let attributes = call.parameters.get("MessageAttributes").and_then(Value::as_object);
+    let attributes = attributes.into_iter().flatten().map(|(name, it)| {
+        let value = it.get("StringValue").or_else(|| it.get("Value")).unwrap_or(it);
+        (name.clone(), value.as_str().unwrap_or_default().to_owned())
+    });
+    let attributes = attributes.collect();
+    let number = publish(world, &topic, &attributes).ok_or_else(|| missing("Topic"))?;
+    Ok(json!({ "MessageId": format!("00000000-0000-4000-8000-{number:012x}") }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Range, Settings, services::testing::call};
+
+    const BLOCKING: &str = r#"{"__bluegreen_blocked__":["never"]}"#;
+
+    fn world() -> (World, String, String) {
+        let mut world = World::new(&Settings::default());
+        let queue = world.add_queue("ingest-b");
+        let topic = world.add_topic("catalogue");
+        let subscription = world.add_subscription(&topic, &queue, None);
+        (world, topic, subscription)
+    }
+
+    fn set(world: &mut World, arn: &str, value: &str) -> Answer {
+        let parameters = json!({
+            "SubscriptionArn": arn, "AttributeName": "FilterPolicy", "AttributeValue": value,
+        });
+        answer(world, &call("sns", "SetSubscriptionAttributes", parameters))
+    }
+
+    fn shown(world: &mut World, arn: &str) -> Value {
+        let parameters = json!({ "SubscriptionArn": arn });
+        answer(world, &call("sns", "GetSubscriptionAttributes", parameters)).unwrap()["Attributes"]
+            .clone()
+    }
+
+    #[test]
+    fn a_policy_that_was_set_works_little_by_little_and_then_fully() {
+        let (mut world, topic, arn) = world();
+        world.times.filter = Range::seconds(900, 900);
+        let publish_some = |world: &mut World| {
+            let before = world.sqs.queue("ingest-b").unwrap().len();
+            for _ in 0..100 {
+                publish(world, &topic, &BTreeMap::new());
+            }
+            world.sqs.queue("ingest-b").unwrap().len() - before
+        };
+
+        set(&mut world, &arn, BLOCKING).unwrap();
+        let at_once = publish_some(&mut world);
+        world.advance(Duration::from_secs(450));
+        let half_way = publish_some(&mut world);
+        world.advance(Duration::from_secs(900));
+        let later = publish_some(&mut world);
+
+        assert_eq!((at_once, later), (100, 0));
+        assert!((20..80).contains(&half_way), "{half_way}");
+    }
+
+    #[test]
+    fn a_blocked_message_is_in_the_ledger_as_filtered() {
+        let (mut world, topic, arn) = world();
+        world.times.filter = Range::seconds(0, 0);
+        set(&mut world, &arn, BLOCKING).unwrap();
+
+        publish(&mut world, &topic, &BTreeMap::new());
+
+        let (_, message) = world.ledger.messages().next().unwrap();
+        assert_eq!(message.copies.values().map(|it| it.fate).collect::<Vec<_>>(), [Fate::Filtered]);
+    }
+
+    #[test]
+    fn a_policy_that_aws_refuses_leaves_the_old_one() {
+        let (mut world, _, arn) = world();
+        set(&mut world, &arn, BLOCKING).unwrap();
+        world.advance(Duration::from_secs(60));
+
+        let refusal = set(&mut world, &arn, r#"{"bypassBlacklist":true}"#).unwrap_err();
+
+        assert_eq!((refusal.status, refusal.code.as_str()), (400, "InvalidParameter"));
+        assert_eq!(shown(&mut world, &arn)["FilterPolicy"], BLOCKING);
+    }
+
+    #[test]
+    fn an_empty_policy_removes_it_and_its_scope_from_sight() {
+        let (mut world, _, arn) = world();
+        set(&mut world, &arn, BLOCKING).unwrap();
+
+        set(&mut world, &arn, "{}").unwrap();
+        world.advance(Duration::from_secs(60));
+
+        let shown = shown(&mut world, &arn);
+        assert!(shown.get("FilterPolicy").is_none() && shown.get("FilterPolicyScope").is_none());
+    }
+
+    #[test]
+    fn a_hundred_subscriptions_are_on_a_page() {
+        let (mut world, topic, _) = world();
+        for number in 0..150 {
+            let queue = world.add_queue(&format!("queue-{number}"));
+            world.add_subscription(&topic, &queue, None);
+        }
+        let page = |world: &mut World, token: Value| {
+            let parameters = json!({ "TopicArn": topic, "NextToken": token });
+            answer(world, &call("sns", "ListSubscriptionsByTopic", parameters)).unwrap()
+        };
+
+        let first = page(&mut world, Value::Null);
+        let second = page(&mut world, first["NextToken"].clone());
+
+        let count = |page: &Value| page["Subscriptions"].as_array().unwrap().len();
+        assert_eq!((count(&first), count(&second)), (100, 51));
+        assert!(second["NextToken"].is_null());
+    }
+
+    #[test]
+    fn a_missing_subscription_is_not_found() {
+        let (mut world, ..) = world();
+
+        let refusal = set(&mut world, "arn:nothing", BLOCKING).unwrap_err();
+
+        assert_eq!((refusal.status, refusal.code.as_str()), (404, "NotFound"));
+    }
+}

@@ -1,0 +1,475 @@
+//! SQS: queues, and the messages in them.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde_json::{Map, Value, json};
+
+use super::{Concerns, lambda, unknown};
+use crate::{Call, Event, Fate, Lagging, Refusal, World, call::Answer};
+
+/// §4: the least time between two purges of a queue.
+const BETWEEN_PURGES: Duration = Duration::from_secs(60);
+
+/// How long a message is hidden that somebody has received by a call.
+const VISIBILITY: Duration = Duration::from_secs(30);
+
+/// What there is of SQS.
+#[derive(Debug, Default)]
+pub struct Sqs {
+    queues: BTreeMap<String, Queue>,
+}
+
+/// A queue.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    /// Its name.
+    pub name: String,
+    /// Its ARN.
+    pub arn: String,
+    /// When it was purged last.
+    pub purged: Option<Duration>,
+    /// Whether it had messages when it was purged last.
+    purging_until: Duration,
+    attributes: Map<String, Value>,
+    messages: BTreeMap<u64, Held>,
+    bodies: BTreeMap<u64, String>,
+    counts: Lagging<(usize, usize)>,
+}
+
+/// A message in a queue.
+#[derive(Clone, Copy, Debug)]
+enum Held {
+    Waiting,
+    /// Received, and hidden until this time; a mapping keeps it until it is done.
+    InFlight(Option<Duration>),
+}
+
+/// What happens by itself in SQS.
+#[derive(Clone, Debug)]
+pub enum SqsEvent {
+    /// A purge takes a message.
+    Vanish {
+        /// The queue's name.
+        queue: String,
+        /// The message's number.
+        number: u64,
+    },
+}
+
+impl Sqs {
+    /// Returns a queue by its ARN, URL or name.
+    pub fn queue(&self, arn: &str) -> Option<&Queue> {
+        self.queues.get(name_of(arn))
+    }
+
+    /// Returns all queues.
+    pub fn queues(&self) -> impl Iterator<Item = &Queue> {
+        self.queues.values()
+    }
+}
+
+impl Queue {
+    /// Returns how many messages there really are, in flight included.
+    pub fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// Returns whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    fn counted(&mut self, shown: Duration) {
+        let in_flight = self.messages.values().filter(|it| matches!(it, Held::InFlight(_))).count();
+        self.counts.set((self.messages.len() - in_flight, in_flight), shown);
+    }
+}
+
+impl World {
+    /// Adds an empty queue, and returns its ARN.
+    pub fn add_queue(&mut self, name: &str) -> String {
+        let arn = self.arn("sqs", name);
+        let queue = Queue {
+            name: name.to_owned(),
+            arn: arn.clone(),
+            purged: None,
+            purging_until: Duration::ZERO,
+            attributes: Map::new(),
+            messages: BTreeMap::new(),
+            bodies: BTreeMap::new(),
+            counts: Lagging::new((0, 0)),
+        };
+        self.sqs.queues.insert(name.to_owned(), queue);
+        arn
+    }
+
+    /// Sends so many messages to a queue.
+    pub fn add_messages(&mut self, queue_arn: &str, count: usize) {
+        for _ in 0..count {
+            send(self, queue_arn);
+        }
+    }
+}
+
+/// Returns the name in a queue's ARN or URL.
+fn name_of(arn_or_url: &str) -> &str {
+    arn_or_url.rsplit([':', '/']).next().unwrap_or(arn_or_url)
+}
+
+/// Sends a message to a queue that is for nobody else.
+pub(crate) fn send(world: &mut World, queue: &str) -> Option<u64> {
+    let arn = world.sqs.queue(queue)?.arn.clone();
+    let number = world.ledger.sent(&arn, world.now());
+    deliver(world, &arn, number);
+    Some(number)
+}
+
+/// Puts a copy of a message into a queue.
+pub(crate) fn deliver(world: &mut World, queue: &str, number: u64) {
+    let (now, shown) = (world.now(), world.stale_until());
+    // §4: messages that arrive while a purge is under way may be deleted with the others.
+    let eaten = world.random.bool();
+    let Some(queue) = world.sqs.queues.get_mut(name_of(queue)) else { return };
+    let arn = queue.arn.clone();
+    if now < queue.purging_until && eaten {
+        world.ledger.copy(number, &arn, Fate::Purged(now));
+        return;
+    }
+    queue.messages.insert(number, Held::Waiting);
+    queue.counted(shown);
+    world.ledger.copy(number, &arn, Fate::Waiting);
+    lambda::arrived(world, &arn);
+}
+
+/// Lets a mapping receive up to so many messages, which are in flight until they are deleted.
+pub(crate) fn receive(world: &mut World, queue: &str, most: usize) -> Vec<u64> {
+    take(world, queue, most, None)
+}
+
+fn take(world: &mut World, queue: &str, most: usize, until: Option<Duration>) -> Vec<u64> {
+    let (now, shown) = (world.now(), world.stale_until());
+    let Some(queue) = world.sqs.queues.get_mut(name_of(queue)) else { return Vec::new() };
+    let mut taken = Vec::new();
+    for (number, held) in &mut queue.messages {
+        let free = match held {
+            Held::Waiting => true,
+            Held::InFlight(until) => until.is_some_and(|it| it <= now),
+        };
+        if free && taken.len() < most {
+            *held = Held::InFlight(until);
+            taken.push(*number);
+        }
+    }
+    if !taken.is_empty() {
+        queue.counted(shown);
+    }
+    taken
+}
+
+/// Deletes messages that `consumer` has processed. What a purge took meanwhile was processed all the same.
+pub(crate) fn delete(world: &mut World, queue: &str, numbers: &[u64], consumer: &str) {
+    let (now, shown) = (world.now(), world.stale_until());
+    let Some(queue) = world.sqs.queues.get_mut(name_of(queue)) else { return };
+    for number in numbers {
+        queue.messages.remove(number);
+        queue.bodies.remove(number);
+        world.ledger.consumed(*number, &queue.arn, consumer, now);
+    }
+    queue.counted(shown);
+}
+
+pub(super) fn happen(world: &mut World, event: SqsEvent) {
+    let SqsEvent::Vanish { queue, number } = event;
+    let (now, shown) = (world.now(), world.stale_until());
+    let Some(queue) = world.sqs.queues.get_mut(&queue) else { return };
+    if queue.messages.remove(&number).is_some() {
+        queue.counted(shown);
+        world.ledger.copy(number, &queue.arn, Fate::Purged(now));
+    }
+}
+
+pub(super) fn answer(world: &mut World, call: &Call) -> Answer {
+    match call.operation.as_str() {
+        "CreateQueue" => create(world, call),
+        "DeleteMessage" => delete_message(world, call),
+        "GetQueueAttributes" => attributes(world, call),
+        "GetQueueUrl" => url(world, call),
+        "ListQueues" => Ok(json!({
+            "QueueUrls": world.sqs.queues.keys().map(|it| url_of(world, it)).collect::<Vec<_>>(),
+        })),
+        "PurgeQueue" => purge(world, call),
+        "ReceiveMessage" => receive_message(world, call),
+        "SendMessage" => send_message(world, call),
+        "SetQueueAttributes" => set_attributes(world, call),
+        _ => Err(unknown(call)),
+    }
+}
+
+pub(super) fn concerns(world: &World, call: &Call) -> Concerns {
+    let named = call.text("QueueName").or_else(|| call.text("QueueUrl").map(name_of));
+    match named {
+        Some(name) => Concerns::on([world.arn("sqs", name)]),
+        None => Concerns::everything(),
+    }
+}
+
+/// §4: names and hosts differ between partitions: URLs are asked for, not built.
+fn url_of(world: &World, name: &str) -> String {
+    let suffix = if world.partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
+    format!("https://sqs.{}.{suffix}/{}/{name}", world.region, world.account)
+}
+
+fn missing() -> Refusal {
+    Refusal {
+        query_code: Some("AWS.SimpleQueueService.NonExistentQueue".to_owned()),
+        ..Refusal::bad("com.amazonaws.sqs#QueueDoesNotExist", "The specified queue does not exist.")
+    }
+}
+
+fn queue_name(world: &World, call: &Call) -> Result<String, Refusal> {
+    let name = name_of(call.required("QueueUrl")?);
+    if world.sqs.queues.contains_key(name) { Ok(name.to_owned()) } else { Err(missing()) }
+}
+
+fn url(world: &mut World, call: &Call) -> Answer {
+    let name = call.required("QueueName")?;
+    match world.sqs.queues.contains_key(name) {
+        true => Ok(json!({ "QueueUrl": url_of(world, name) })),
+        false => Err(missing()),
+    }
+}
+
+fn create(world: &mut World, call: &Call) -> Answer {
+    let name = call.required("QueueName")?.to_owned();
+    if !world.sqs.queues.contains_key(&name) {
+        world.add_queue(&name);
+    }
+    Ok(json!({ "QueueUrl": url_of(world, &name) }))
+}
+
+fn attributes(world: &mut World, call: &Call) -> Answer {
+    let now = world.now();
+    let queue = &world.sqs.queues[&queue_name(world, call)?];
+    let (waiting, in_flight) = *queue.counts.seen(now);
+    let mut all = queue.attributes.clone();
+    all.extend(
+        [
+            ("ApproximateNumberOfMessages", waiting.to_string()),
+            ("ApproximateNumberOfMessagesNotVisible", in_flight.to_string()),
+            ("ApproximateNumberOfMessagesDelayed", "0".to_owned()),
+            ("QueueArn", queue.arn.clone()),
+        ]
+        .map(|(name, it)| (name.to_owned(), it.into())),
+    );
+    // §4: without names there is nothing in the answer.
+    let names = call.texts("AttributeNames");
+    if !names.contains(&"All") {
+        all.retain(|name, _| names.contains(&name.as_str()));
+    }
+    Ok(if all.is_empty() { json!({}) } else { json!({ "Attributes": all }) })
+}
+
+fn set_attributes(world: &mut World, call: &Call) -> Answer {
+    let name = queue_name(world, call)?;
+    if let (Some(queue), Some(Value::Object(set))) =
+        (world.sqs.queues.get_mut(&name), call.parameters.get("Attributes"))
+    {
+        queue.attributes.extend(set.clone());
+    }
+    Ok(json!({}))
+}
+
+fn purge(world: &mut World, call: &Call) -> Answer {
+    let name = queue_name(world, call)?;
+    let now = world.now();
+    let lasts = world.draw(world.times.purge).min(BETWEEN_PURGES);
+    let queue = world.sqs.queues.get_mut(&name).ok_or_else(missing)?;
+    // §4: only one purge in 60 s.
+    if queue.purged.is_some_and(|it| now < it + BETWEEN_PURGES) {
+        return Err(Refusal {
+            query_code: Some("AWS.SimpleQueueService.PurgeQueueInProgress".to_owned()),
+            ..Refusal::new(
+                403,
+                "com.amazonaws.sqs#PurgeQueueInProgress",
+                format!("Only one PurgeQueue operation on {name} is allowed every 60 seconds."),
+            )
+        });
+    }
+    queue.purged = Some(now);
+    queue.purging_until = now + lasts;
+    // §4: messages that were there may still be received for a while, and then they are gone.
+    let there: Vec<u64> = queue.messages.keys().copied().collect();
+    for number in there {
+        let after = Duration::from_millis(world.random.u64(0..=lasts.as_millis() as u64));
+        let event = SqsEvent::Vanish { queue: name.clone(), number };
+        if after.is_zero() {
+            happen(world, event);
+        } else {
+            world.schedule(after, Event::Sqs(event));
+        }
+    }
+    Ok(json!({}))
+}
+
+fn send_message(world: &mut World, call: &Call) -> Answer {
+    let name = queue_name(world, call)?;
+    let body = call.required("MessageBody")?.to_owned();
+    let number = send(world, &name).unwrap_or_default();
+    if let Some(queue) = world.sqs.queues.get_mut(&name) {
+        queue.bodies.insert(number, body);
+    }
+    Ok(json!({ "MessageId": format!("00000000-0000-4000-8000-{number:012x}") }))
+}
+
+fn receive_message(world: &mut World, call: &Call) -> Answer {
+    let name = queue_name(world, call)?;
+    let most = call.number("MaxNumberOfMessages").unwrap_or(1).clamp(1, 10) as usize;
+    let until = world.now() + VISIBILITY;
+    let taken = take(world, &name, most, Some(until));
+    let bodies = &world.sqs.queues[&name].bodies;
+    let messages: Vec<_> = taken
+        .iter()
+        .map(|number| {
+            json!({
+                "MessageId": format!("00000000-0000-4000-8000-{number:012x}"),
+                "ReceiptHandle": number.to_string(),
+                "Body": bodies.get(number).cloned().unwrap_or_else(|| number.to_string()),
+            })
+        })
+        .collect();
+    Ok(json!({ "Messages": messages }))
+}
+
+fn delete_message(world: &mut World, call: &Call) -> Answer {
+    let name = queue_name(world, call)?;
+    if let Ok(number) = call.required("ReceiptHandle")?.parse() {
+        delete(world, &name, &[number], "a call");
+    }
+    Ok(json!({}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Settings, Times, services::testing::call};
+
+    fn world() -> (World, String) {
+        let mut world = World::new(&Settings::default());
+        let arn = world.add_queue("ingest-b");
+        (world, arn)
+    }
+
+    fn url() -> Value {
+        json!({ "QueueUrl": "https://sqs.eu-west-1.amazonaws.com/123456789012/ingest-b" })
+    }
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_second_purge_within_a_minute_is_refused_as_aws_words_it() {
+        let (mut world, _) = world();
+
+        let first = answer(&mut world, &call("sqs", "PurgeQueue", url()));
+        world.advance(seconds(59));
+        let second = answer(&mut world, &call("sqs", "PurgeQueue", url())).unwrap_err();
+        world.advance(seconds(60));
+        let third = answer(&mut world, &call("sqs", "PurgeQueue", url()));
+
+        assert!(first.is_ok() && third.is_ok());
+        assert_eq!(
+            (second.status, second.query_code.as_deref()),
+            (403, Some("AWS.SimpleQueueService.PurgeQueueInProgress"))
+        );
+    }
+
+    #[test]
+    fn a_purge_takes_what_is_there_and_some_of_what_comes_meanwhile_and_nothing_later() {
+        let (mut world, arn) = world();
+        world.times.purge = crate::Range::seconds(60, 60);
+        world.add_messages(&arn, 40);
+
+        answer(&mut world, &call("sqs", "PurgeQueue", url())).unwrap();
+        let right_after = world.sqs.queue(&arn).unwrap().len();
+        world.advance(seconds(30));
+        world.add_messages(&arn, 40);
+        world.advance(seconds(61));
+        let survivors = world.sqs.queue(&arn).unwrap().len();
+        world.add_messages(&arn, 40);
+
+        assert!(right_after > 0, "some may be received for a while");
+        assert!((1..40).contains(&survivors), "{survivors} of those that came meanwhile");
+        assert_eq!(world.sqs.queue(&arn).unwrap().len(), survivors + 40);
+    }
+
+    #[test]
+    fn without_names_there_are_no_attributes() {
+        let (mut world, _) = world();
+
+        let none = answer(&mut world, &call("sqs", "GetQueueAttributes", url())).unwrap();
+
+        assert_eq!(none, json!({}));
+    }
+
+    #[test]
+    fn counts_are_seen_late() {
+        let (mut world, arn) = world();
+        world.times = Times { stale: crate::Range::seconds(10, 10), ..Times::default() };
+        world.add_messages(&arn, 1);
+        let mut counts = url();
+        counts["AttributeNames"] = json!(["ApproximateNumberOfMessages"]);
+
+        let early = answer(&mut world, &call("sqs", "GetQueueAttributes", counts.clone())).unwrap();
+        world.advance(seconds(10));
+        let late = answer(&mut world, &call("sqs", "GetQueueAttributes", counts)).unwrap();
+
+        assert_eq!(early["Attributes"]["ApproximateNumberOfMessages"], "0");
+        assert_eq!(late["Attributes"]["ApproximateNumberOfMessages"], "1");
+    }
+
+    #[test]
+    fn a_queue_that_is_not_there_is_refused_with_its_old_code() {
+        let (mut world, _) = world();
+
+        let refusal =
+            answer(&mut world, &call("sqs", "GetQueueUrl", json!({ "QueueName": "nobody" })))
+                .unwrap_err();
+
+        assert_eq!(refusal.query_code.as_deref(), Some("AWS.SimpleQueueService.NonExistentQueue"));
+    }
+
+    #[test]
+    fn urls_are_of_the_partition() {
+        let settings = Settings {
+            partition: "aws-cn".to_owned(),
+            region: "cn-north-1".to_owned(),
+            ..Settings::default()
+        };
+        let mut world = World::new(&settings);
+        world.add_queue("ingest-b");
+
+        let url =
+            answer(&mut world, &call("sqs", "GetQueueUrl", json!({ "QueueName": "ingest-b" })));
+
+        assert_eq!(
+            url.unwrap()["QueueUrl"],
+            "https://sqs.cn-north-1.amazonaws.com.cn/123456789012/ingest-b"
+        );
+    }
+
+    #[test]
+    fn a_message_received_by_a_call_comes_back_when_nobody_deletes_it() {
+        let (mut world, arn) = world();
+        world.add_messages(&arn, 1);
+
+        let first = answer(&mut world, &call("sqs", "ReceiveMessage", url())).unwrap();
+        let hidden = answer(&mut world, &call("sqs", "ReceiveMessage", url())).unwrap();
+        world.advance(VISIBILITY);
+        let again = answer(&mut world, &call("sqs", "ReceiveMessage", url())).unwrap();
+
+        assert_eq!(first["Messages"].as_array().unwrap().len(), 1);
+        assert_eq!(hidden["Messages"].as_array().unwrap().len(), 0);
+        assert_eq!(again["Messages"].as_array().unwrap().len(), 1);
+    }
+}
