@@ -1,10 +1,11 @@
 //! The command line: what can be typed.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use bluegreen_core::StackReference;
 use bluegreen_deploy::Phase;
-use clap::{ArgAction, Parser, Subcommand};
+use bluegreen_sim::FaultRule;
+use clap::{ArgAction, Args, Parser, Subcommand};
 
 /// Move a whole AWS stack from a to b, and see what happens.
 ///
@@ -94,8 +95,36 @@ pub(crate) enum Command {
         resource: Option<String>,
     },
 
+    /// Move production in a simulated account: no AWS, no credentials, an hour in a second.
+    ///
+    /// The account is built from the stack file, with all that AWS takes its time for. Whatever is printed on
+    /// stdout is in the account's time; the same seed prints the same.
+    Rehearse(RehearseArguments),
+
     /// Write a commented stack file to begin with.
     Init,
+}
+
+/// How a release is rehearsed.
+#[derive(Debug, Args)]
+pub(crate) struct RehearseArguments {
+    /// The stack file; that of --file when left out.
+    #[arg(value_name = "STACK FILE")]
+    pub(crate) stack_file: Option<PathBuf>,
+    /// The stack that is to become active; the other one is in production at the beginning.
+    #[arg(long, value_name = "a|b", default_value = "b")]
+    pub(crate) to: StackReference,
+    /// What all chance comes from: how long things take, which messages are sent when.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Something that goes wrong, such as `sns.enable: throttle*3`, `rds:StartDBCluster: reset-after` or
+    /// `lambda:*: 503*always`; again for more. The faults: throttle, 500, 503, reset, reset-after, timeout, slow,
+    /// deny, slow-state, broken.
+    #[arg(long = "fault", value_name = "WHERE: WHAT")]
+    pub(crate) faults: Vec<FaultRule>,
+    /// How long a cluster takes to start; 5 to 15 minutes when left out.
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(crate) cluster_start: Option<Duration>,
 }
 
 impl Command {
@@ -110,6 +139,7 @@ impl Command {
             Self::Retire => "retire",
             Self::Status => "status",
             Self::Step { .. } => "step",
+            Self::Rehearse(_) => "rehearse",
             Self::Init => "init",
         }
     }

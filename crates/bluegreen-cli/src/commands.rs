@@ -38,7 +38,7 @@ pub(crate) async fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Step { name, stack, resource } => {
             session.step(name, *stack, resource.as_deref()).await
         }
-        Command::Init => unreachable!("it has no session"),
+        Command::Init | Command::Rehearse(_) => unreachable!("it has no session"),
     }
 }
 

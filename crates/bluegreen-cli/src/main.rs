@@ -10,20 +10,33 @@ mod exit;
 mod init;
 mod live;
 mod output;
+mod rehearse;
 
 use clap::Parser;
 
-use crate::{cli::Cli, exit::Exit};
+use crate::{
+    cli::{Cli, Command},
+    exit::Exit,
+};
 
-#[tokio::main]
-async fn main() -> std::process::ExitCode {
+fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
     live::log_to_stderr(cli.verbose);
-    match commands::run(&cli).await {
+    let result = match &cli.command {
+        // Its time is not ours.
+        Command::Rehearse(arguments) => rehearse::run(&cli, arguments),
+        _ => run(&cli),
+    };
+    match result {
         Ok(exit) => exit.into(),
         Err(failure) => {
             output::failure(&cli, &failure);
             Exit::from(&failure).into()
         }
     }
+}
+
+#[tokio::main]
+async fn run(cli: &Cli) -> Result<Exit, output::Failure> {
+    commands::run(cli).await
 }

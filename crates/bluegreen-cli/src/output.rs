@@ -90,6 +90,11 @@ pub(crate) fn report(cli: &Cli, report: &Report) {
     for warning in report.warnings.iter().filter(|_| planned && !cli.json) {
         eprintln!("warning: {warning}");
     }
+    complaints(report);
+}
+
+/// Prints why a plan or a run did not do what it should.
+pub(crate) fn complaints(report: &Report) {
     if !report.refusals.is_empty() {
         eprintln!("refused:");
         for refusal in &report.refusals {
@@ -135,7 +140,7 @@ pub(crate) fn duration(duration: Duration) -> String {
     }
 }
 
-fn document(command: &str, body: impl Serialize) {
+pub(crate) fn document(command: &str, body: impl Serialize) {
     let head = json!({ "schema": SCHEMA, "command": command });
     println!("{:#}", merged(head, body));
 }
@@ -194,7 +199,18 @@ fn report_text(report: &Report, planned: bool) -> String {
         }
         let _ = writeln!(text, "  {}", step_text(step));
     }
-    let ending = match report.outcome {
+    let _ = writeln!(text, "{}", ending(report));
+    let destroyed: Vec<String> =
+        report.steps.iter().filter(|it| it.irreversible).map(|it| it.step.to_string()).collect();
+    if planned && !destroyed.is_empty() {
+        let _ = writeln!(text, "cannot be taken back: {}", destroyed.join(", "));
+    }
+    text
+}
+
+/// Says in a line how a plan or a run ended.
+pub(crate) fn ending(report: &Report) -> String {
+    match report.outcome {
         Outcome::Planned => format!("a plan to move production to stack {}", report.to),
         Outcome::Done if report.release.is_some() && report.active == report.to => {
             format!("done: stack {} is active", report.active)
@@ -218,17 +234,10 @@ fn report_text(report: &Report, planned: bool) -> String {
             "interrupted: stack {} is active; the same command goes on with the release",
             report.active
         ),
-    };
-    let _ = writeln!(text, "{ending}");
-    let destroyed: Vec<String> =
-        report.steps.iter().filter(|it| it.irreversible).map(|it| it.step.to_string()).collect();
-    if planned && !destroyed.is_empty() {
-        let _ = writeln!(text, "cannot be taken back: {}", destroyed.join(", "));
     }
-    text
 }
 
-fn step_text(step: &StepReport) -> String {
+pub(crate) fn step_text(step: &StepReport) -> String {
     let what = match (step.state, &step.from, &step.to) {
         (StepState::Needed, Some(from), Some(to)) => format!("{from} -> {to}"),
         (StepState::Changed, Some(from), Some(to)) => format!("{from} -> {to}"),

@@ -1,0 +1,273 @@
+//! Building the account that a stack file describes: one stack in production, the other at rest.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bluegreen_core::{Arn, Pair, StackReference};
+use bluegreen_deploy::stack_file::{
+    AuroraRetire, ConsumerKind, DesiredTasks, Feed, LambdaSettings, Resource, SnsSettings,
+    StackFile,
+};
+use bluegreen_sim::{Producer, Range, Settings, SimulatedAccount, What, World};
+use serde_json::{Map, Value};
+
+/// How many readers a cluster in production has beyond its minimum.
+const MORE_READERS: u32 = 1;
+
+/// How many tasks a service runs that is to match the other's.
+const TASKS: u32 = 3;
+
+/// The policy of a subscription that is off, unless the stack file has another.
+const BLOCKING: &str = r#"{"__bluegreen_blocked__":["never"]}"#;
+
+/// Builds the account of `file`, with `active` in production.
+///
+/// What the file does not say is made up: each topic, stream and queue of work gets somebody who sends
+/// messages; a function's mappings read the pair of queues that has its name, else one that no other function
+/// reads, and the stream; each function with rules has one.
+pub fn account(file: &StackFile, active: StackReference, settings: Settings) -> SimulatedAccount {
+    let settings = Settings {
+        region: file.region.clone(),
+        partition: partition(file),
+        account: account_id(file, &settings),
+        ..settings
+    };
+    let account = SimulatedAccount::new(settings);
+    account.world(|world| build(world, file, active));
+    account
+}
+
+fn account_id(file: &StackFile, settings: &Settings) -> String {
+    let told = file.account_id.clone();
+    told.or_else(|| file.accounts().into_iter().next().map(|(_, it)| it))
+        .unwrap_or_else(|| settings.account.clone())
+}
+
+fn partition(file: &StackFile) -> String {
+    match file.region.split('-').collect::<Vec<_>>().as_slice() {
+        ["cn", ..] => "aws-cn",
+        ["us", "gov", ..] => "aws-us-gov",
+        _ => "aws",
+    }
+    .to_owned()
+}
+
+fn build(world: &mut World, file: &StackFile, active: StackReference) {
+    world.traffic.arrive(active);
+    let on = |stack: StackReference| stack == active;
+    for Resource { settings, .. } in &file.aurora {
+        for stack in StackReference::BOTH {
+            let name = settings.config.clusters.of(stack);
+            let minimum = settings.config.minimum_readers;
+            let (readers, status) = match settings.retire {
+                _ if on(stack) => (minimum + MORE_READERS, "available"),
+                AuroraRetire::Stop => (minimum, "stopped"),
+                AuroraRetire::Delete | AuroraRetire::Keep => (minimum, "available"),
+            };
+            world.add_cluster(name, readers.min(15), status);
+            world.add_scaling_target("rds", &format!("cluster:{name}"), minimum, 15);
+        }
+    }
+    for Resource { settings, .. } in &file.kinesis {
+        let arn = &settings.config.stream_arn;
+        let stream = world.add_stream(name_of(arn));
+        for stack in StackReference::BOTH {
+            if on(stack) || !settings.deregister {
+                world.add_consumer(&stream, settings.config.consumers.of(stack));
+            }
+        }
+        world.add_producer(Producer { every: Range::seconds(10, 30), what: What::Stream(stream) });
+    }
+    for Resource { settings, .. } in &file.sqs {
+        let queues = Pair::from_fn(|stack| world.add_queue(settings.config.queues.of(stack)));
+        for dead_letters in settings.config.dead_letter_queues.iter() {
+            for stack in StackReference::BOTH {
+                world.add_queue(dead_letters.of(stack));
+            }
+        }
+        if settings.feed == Feed::Work {
+            world
+                .add_producer(Producer { every: Range::seconds(10, 60), what: What::Work(queues) });
+        }
+    }
+    for resource in &file.sns {
+        subscribe(world, file, resource, active);
+    }
+    let sources = sources(file);
+    for resource in &file.lambda {
+        functions(world, file, resource, &sources, active);
+    }
+    for Resource { settings, .. } in &file.ecs {
+        let tasks = match settings.desired_tasks {
+            DesiredTasks::Count(count) => count,
+            DesiredTasks::Match => TASKS,
+        };
+        let cluster = &settings.config.cluster;
+        for stack in StackReference::BOTH {
+            let name = settings.config.services.of(stack);
+            world.add_service(cluster, name, if on(stack) { tasks } else { 0 });
+            let target = format!("service/{cluster}/{name}");
+            world.add_scaling_target("ecs", &target, tasks.min(1), tasks + 4);
+            // What is at rest stays so: scaling would start its least number of tasks.
+            world.suspend_scaling(&target, !on(stack));
+        }
+    }
+    for Resource { settings, .. } in &file.dynamodb {
+        for stack in StackReference::BOTH {
+            world.add_table(settings.config.tables.of(stack));
+        }
+    }
+    for Resource { settings, .. } in &file.cloudwatch {
+        for stack in StackReference::BOTH {
+            let prefix = settings.prefixes.of(stack);
+            let suffix = settings.suffixes.as_ref().map(|it| it.of(stack)).unwrap_or_default();
+            for (name, composite) in [("errors", false), ("latency", false), ("health", true)] {
+                world.add_alarm(&format!("{prefix}{name}{suffix}"), composite, on(stack));
+            }
+        }
+    }
+}
+
+fn name_of(arn: &str) -> &str {
+    arn.rsplit(['/', ':']).next().unwrap_or(arn)
+}
+
+fn subscribe(
+    world: &mut World,
+    file: &StackFile,
+    resource: &Resource<SnsSettings>,
+    active: StackReference,
+) {
+    let config = &resource.settings.config;
+    let subscriptions = config.subscriptions.as_ref();
+    let topic = match (&config.topic, subscriptions) {
+        (Some(topic), _) => topic.clone(),
+        // The ARN of a subscription is its topic's with an id behind it.
+        (None, Some(pair)) => {
+            pair.a.rsplit_once(':').map_or(pair.a.clone(), |(topic, _)| topic.to_owned())
+        }
+        (None, None) => return,
+    };
+    let topic_arn = world.add_topic(name_of(&topic));
+    // Nothing sends a filter on its way but what it is looking for.
+    let policy = |filter: &Option<Map<String, Value>>| {
+        filter.as_ref().map(|it| Value::Object(it.clone()).to_string())
+    };
+    let attributes = matching(config.enabled_filter.as_ref());
+    for stack in StackReference::BOTH {
+        let endpoint = match &config.endpoints {
+            Some(endpoints) => endpoints.of(stack).clone(),
+            None => queue_for(world, file, &resource.name, stack),
+        };
+        if endpoint.parse::<Arn>().is_ok_and(|it| it.service == "sqs")
+            && world.sqs.queue(&endpoint).is_none()
+        {
+            world.add_queue(name_of(&endpoint));
+        }
+        let off = policy(&config.disabled_filter).unwrap_or_else(|| BLOCKING.to_owned());
+        let filter = if stack == active { policy(&config.enabled_filter) } else { Some(off) };
+        let added = world.add_subscription(&topic_arn, &endpoint, filter.as_deref());
+        if let Some(pair) = subscriptions {
+            world.rename_subscription(&added, pair.of(stack));
+        }
+    }
+    let what = What::Topic { arn: topic_arn, attributes };
+    world.add_producer(Producer { every: Range::seconds(5, 30), what });
+}
+
+/// The queue of a subscription of which only the ARN is known.
+fn queue_for(world: &mut World, file: &StackFile, name: &str, stack: StackReference) -> String {
+    let fan_out = |it: &&Resource<_>| feed_of(it) == Feed::FanOut;
+    let same = file.sqs.iter().filter(fan_out).find(|it| it.name == name);
+    match same.or_else(|| file.sqs.iter().find(fan_out)) {
+        Some(it) => world.arn("sqs", it.settings.config.queues.of(stack)),
+        None => world.add_queue(&format!("{name}-{stack}")),
+    }
+}
+
+fn feed_of(resource: &Resource<bluegreen_deploy::stack_file::SqsSettings>) -> Feed {
+    resource.settings.feed
+}
+
+/// Returns attributes that a filter lets pass.
+fn matching(filter: Option<&Map<String, Value>>) -> BTreeMap<String, String> {
+    let first = |(name, values): (&String, &Value)| {
+        let value = values.as_array()?.first()?.as_str()?;
+        Some((name.clone(), value.to_owned()))
+    };
+    filter.into_iter().flatten().filter_map(first).collect()
+}
+
+/// Returns the pair of queues that each function reads, by the names of both.
+fn sources(file: &StackFile) -> BTreeMap<&str, &str> {
+    let wants = |it: &&Resource<LambdaSettings>| it.settings.mappings != ConsumerKind::Off;
+    let functions: Vec<_> = file.lambda.iter().filter(wants).collect();
+    let mut sources = BTreeMap::new();
+    let mut taken = BTreeSet::new();
+    for function in &functions {
+        if let Some(queue) =
+            file.sqs.iter().find(|it| it.name == function.name && fits(function, it))
+        {
+            sources.insert(function.name.as_str(), queue.name.as_str());
+            taken.insert(queue.name.as_str());
+        }
+    }
+    for function in functions {
+        if sources.contains_key(function.name.as_str()) {
+            continue;
+        }
+        let free = |it: &&Resource<_>| !taken.contains(it.name.as_str()) && fits(function, it);
+        if let Some(queue) = file.sqs.iter().find(free) {
+            sources.insert(function.name.as_str(), queue.name.as_str());
+            taken.insert(queue.name.as_str());
+        }
+    }
+    sources
+}
+
+/// An exclusive consumer is refused on a queue that both stacks' messages reach.
+fn fits(
+    function: &Resource<LambdaSettings>,
+    queue: &Resource<bluegreen_deploy::stack_file::SqsSettings>,
+) -> bool {
+    function.settings.mappings != ConsumerKind::Exclusive || queue.settings.feed == Feed::Work
+}
+
+fn functions(
+    world: &mut World,
+    file: &StackFile,
+    resource: &Resource<LambdaSettings>,
+    sources: &BTreeMap<&str, &str>,
+    active: StackReference,
+) {
+    let settings = &resource.settings;
+    let first_mirror = file.lambda.iter().find(|it| it.settings.mappings == ConsumerKind::Mirror);
+    let reads_stream = first_mirror.is_some_and(|it| it.name == resource.name);
+    let queue = sources
+        .get(resource.name.as_str())
+        .and_then(|name| file.sqs.iter().find(|it| it.name == *name));
+    for stack in StackReference::BOTH {
+        let name = settings.config.functions.of(stack);
+        world.add_function(name, 60);
+        let alias = settings.config.alias.as_deref();
+        if let Some(alias) = alias {
+            world.add_alias(name, alias);
+        }
+        let function = world.function_arn(name, alias);
+        let on = stack == active;
+        if settings.mappings != ConsumerKind::Off {
+            let streams = file.kinesis.iter().filter(|_| reads_stream);
+            let mut read: Vec<String> =
+                streams.map(|it| it.settings.config.stream_arn.clone()).collect();
+            read.extend(queue.map(|it| world.arn("sqs", it.settings.config.queues.of(stack))));
+            if read.is_empty() {
+                read.push(world.add_queue(&format!("{name}-jobs")));
+            }
+            for source in read {
+                world.add_mapping(&function, &source, on);
+            }
+        }
+        if settings.rules != ConsumerKind::Off {
+            world.add_rule("default", &format!("{name}-regularly"), &function, on);
+        }
+    }
+}
