@@ -1,0 +1,118 @@
+//! Random stack files.
+
+use std::fmt::Write;
+
+/// The Regions, one of each partition that the tool knows.
+const REGIONS: [(&str, &str); 3] =
+    [("eu-west-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")];
+
+/// The greatest number of resources.
+const MOST: usize = 8;
+
+/// Writes a stack file with up to eight resources.
+pub(crate) fn stack_file(random: &mut fastrand::Rng) -> String {
+    let (region, partition) = REGIONS[random.usize(..REGIONS.len())];
+    let account = "123456789012";
+    let arn =
+        |service: &str, name: &str| format!("arn:{partition}:{service}:{region}:{account}:{name}");
+    let served = random.u8(..10) < 7;
+    let mut text = format!("name = \"shop\"\nregion = \"{region}\"\naccount-id = \"{account}\"\n");
+    if !served {
+        text.push_str("traffic = \"none\"\n");
+    }
+    let hold = ["0s", "10m", "1h"][random.usize(..3)];
+    let at_once = [1, 4, 16][random.usize(..3)];
+    let _ = write!(text, "\n[release]\nhold = \"{hold}\"\n\n[pace]\nat-once = {at_once}\n");
+    if served {
+        text.push_str(
+            "\n[traffic.web]\nmover = \"command\"\nmove = [\"true\"]\nobserve = [\"true\"]\n",
+        );
+    }
+
+    let mut left = random.usize(2..=MOST);
+    let mut with = |likely: u8, needs: usize, random: &mut fastrand::Rng| {
+        let yes = left >= needs && random.u8(..10) < likely;
+        if yes {
+            left -= needs;
+        }
+        yes
+    };
+    // Ingest: a topic whose messages reach a queue of each stack, and functions that read it.
+    if with(7, 3, random) {
+        let settle = ["15m", "15m", "1h"][random.usize(..3)];
+        let _ = write!(
+            text,
+            "\n[sqs.ingest]\nqueues = {{ a = \"ingest-a\", b = \"ingest-b\" }}\nfeed = \"fan-out\"\n\
+             \n[sns.catalogue]\ntopic = \"{}\"\nendpoints = {{ a = \"{}\", b = \"{}\" }}\nsettle = \"{settle}\"\n",
+            arn("sns", "catalogue"),
+            arn("sqs", "ingest-a"),
+            arn("sqs", "ingest-b"),
+        );
+        function(&mut text, "ingest", "mirror", random);
+    }
+    // Work: a queue of each stack, which must be drained.
+    if served && with(5, 2, random) {
+        text.push_str(
+            "\n[sqs.mail]\nqueues = { a = \"mail-a\", b = \"mail-b\" }\nfeed = \"work\"\n",
+        );
+        let kind = ["mirror", "exclusive"][random.usize(..2)];
+        function(&mut text, "mail", kind, random);
+    }
+    if with(6, 1, random) {
+        let retire = ["stop", "stop", "delete", "keep"][random.usize(..4)];
+        let snapshot = random.bool();
+        let _ = write!(
+            text,
+            "\n[aurora.orders]\nclusters = {{ a = \"orders-a\", b = \"orders-b\" }}\nminimum-readers = {}\n\
+             retire = \"{retire}\"\n",
+            random.u8(0..=2)
+        );
+        if retire == "delete" {
+            let _ = writeln!(text, "final-snapshot = {snapshot}");
+        }
+    }
+    if with(4, 1, random) {
+        let tasks = ["2", "4", "\"match\""][random.usize(..3)];
+        let _ = write!(
+            text,
+            "\n[ecs.worker]\ncluster = \"shop\"\nservices = {{ a = \"worker-a\", b = \"worker-b\" }}\n\
+             desired-tasks = {tasks}\n"
+        );
+    }
+    if with(4, 1, random) {
+        let retire = ["deregister", "keep"][random.usize(..2)];
+        let _ = write!(
+            text,
+            "\n[kinesis.clicks]\nstream-arn = \"{}\"\nconsumers = {{ a = \"clicks-a\", b = \"clicks-b\" }}\n\
+             retire = \"{retire}\"\n",
+            arn("kinesis", "stream/clicks"),
+        );
+    }
+    if with(4, 1, random) {
+        let retire = ["keep", "delete"][random.usize(..2)];
+        let _ = write!(
+            text,
+            "\n[dynamodb.sessions]\ntables = {{ a = \"sessions-a\", b = \"sessions-b\" }}\nretire = \"{retire}\"\n"
+        );
+    }
+    if with(4, 1, random) {
+        text.push_str("\n[cloudwatch.pages]\nprefixes = { a = \"shop-a-\", b = \"shop-b-\" }\n");
+    }
+    if with(3, 1, random) {
+        let kind = ["mirror", "exclusive", "off"][random.usize(..3)];
+        function(&mut text, "cron", kind, random);
+    }
+    text
+}
+
+fn function(text: &mut String, name: &str, mappings: &str, random: &mut fastrand::Rng) {
+    let rules = ["mirror", "exclusive", "off"][random.usize(..3)];
+    let _ = write!(
+        text,
+        "\n[lambda.{name}]\nfunctions = {{ a = \"{name}-a\", b = \"{name}-b\" }}\nmappings = \"{mappings}\"\n\
+         rules = \"{rules}\"\n"
+    );
+    if random.bool() {
+        text.push_str("alias = \"live\"\n");
+    }
+}
