@@ -64,5 +64,6 @@ fn case(faults: Faults, broken: Option<Break>) -> Case {
         meddling: None,
         broken,
         back: false,
+        told: false,
     }
 }

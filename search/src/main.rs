@@ -105,11 +105,12 @@ fn by_chance(arguments: &Arguments) -> Found {
             if seed >= end {
                 return;
             }
-            let case = run::Case::of(seed, arguments.broken);
+            let case = run::Case { told: arguments.show, ..run::Case::of(seed, arguments.broken) };
+            let ended = run::run(&case);
             if arguments.show {
                 println!("{case}");
+                ended.story.iter().for_each(|it| println!("{it}"));
             }
-            let ended = run::run(&case);
             let replay = format!(
                 "cargo xtask simulate --seeds 1 --from {seed}{}",
                 arguments.broken.map_or_else(String::new, |it| format!(" --break {it}"))

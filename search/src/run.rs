@@ -10,7 +10,7 @@ use std::{
 use bluegreen_core::StackReference;
 use bluegreen_deploy::{
     Engine, Event, Mover, Outcome, Phase, Pointer, Resources, Store, chain,
-    stack_file::{StackFile, Traffic},
+    stack_file::{Feed, StackFile, Traffic},
 };
 use bluegreen_rehearsal::{SimulatedMover, account};
 use bluegreen_sim::{self as sim, Change, Fault, Faults, Settings, SimulatedAccount};
@@ -45,6 +45,8 @@ pub(crate) struct Case {
     pub(crate) broken: Option<Break>,
     /// Whether the release goes back to where it began.
     pub(crate) back: bool,
+    /// Whether every change and every step is written down.
+    pub(crate) told: bool,
 }
 
 /// Something that somebody does in the middle of a release: when so many steps have begun, and later by so long.
@@ -91,7 +93,7 @@ impl Case {
                 What::SetTasks,
             ][random.usize(..6)],
         });
-        Self { seed, text, faults, meddling, broken, back: true }
+        Self { seed, text, faults, meddling, broken, back: true, told: false }
     }
 }
 
@@ -135,6 +137,8 @@ pub(crate) struct Ended {
     pub(crate) calls: usize,
     /// What was violated.
     pub(crate) violations: Vec<String>,
+    /// What happened, where that was asked for.
+    pub(crate) story: Vec<String>,
 }
 
 /// Runs a case under virtual time.
@@ -157,6 +161,7 @@ struct Run<'a> {
     account: SimulatedAccount,
     store: Arc<Store>,
     checker: Arc<Mutex<Checker>>,
+    story: Arc<Mutex<Vec<String>>>,
 }
 
 async fn whole(case: &Case, file: &StackFile) -> Ended {
@@ -167,11 +172,27 @@ async fn whole(case: &Case, file: &StackFile) -> Ended {
         Pointer { active: from, since: account.clock().now(), reason: "search".to_owned() };
     let store = Arc::new(Store::in_memory(&file.name, pointer));
     let checker = Arc::new(Mutex::new(Checker::new(file, Arc::clone(&store))));
+    let story = Arc::default();
     account.observe({
         let checker = Arc::clone(&checker);
-        move |world, record| lock(&checker).call(world, record)
+        let story: Arc<Mutex<Vec<String>>> = Arc::clone(&story);
+        let told = case.told;
+        move |world, record| {
+            lock(&checker).call(world, record);
+            if told && (record.is_change() || record.outcome != sim::Outcome::Answered) {
+                lock(&story).push(format!(
+                    "{:>10.3} {} {} try {}: {:?} by {}",
+                    record.at.as_secs_f64(),
+                    record.name(),
+                    record.parameters,
+                    record.attempt,
+                    record.outcome,
+                    record.step.as_deref().unwrap_or("nobody")
+                ));
+            }
+        }
     });
-    let run = Run { case, file, account, store, checker };
+    let run = Run { case, file, account, store, checker, story };
 
     let legs: &[StackReference] =
         if case.back { &[from.partner(), from] } else { &[from.partner()] };
@@ -194,7 +215,9 @@ async fn whole(case: &Case, file: &StackFile) -> Ended {
     let mut checker = lock(&run.checker);
     run.account.world(|world| checker.end(world));
     let calls = run.account.world(|world| world.audit.records().len());
-    Ended { deployments, calls, violations: std::mem::take(&mut checker.violations) }
+    let (violations, story) =
+        (std::mem::take(&mut checker.violations), std::mem::take(&mut *lock(&run.story)));
+    Ended { deployments, calls, violations, story }
 }
 
 impl Run<'_> {
@@ -283,7 +306,12 @@ impl Run<'_> {
         let begun = Mutex::new(0);
         let follows_pointer = self.file.traffic == Traffic::None;
         let file = self.file.clone();
+        let (story, told) = (Arc::clone(&self.story), self.case.told);
         Arc::new(move |event| {
+            if told && !matches!(event, Event::StepWaits { .. }) {
+                let at = account.elapsed().as_secs_f64();
+                lock(&story).push(format!("{at:>10.3} {event:?}"));
+            }
             if let Event::StepStarted { .. } = event {
                 let mut begun = lock(&begun);
                 *begun += 1;
@@ -344,6 +372,13 @@ impl Run<'_> {
                 let promoting = target.is_some_and(|it| it != active);
                 if !promoting {
                     world.traffic.arrive(active);
+                }
+            }
+            // So does the work that went with it, where nobody does it any more.
+            if self.case.meddling.as_ref().is_some_and(|it| it.what == What::MoveTraffic) {
+                for it in self.file.sqs.iter().filter(|it| it.settings.feed == Feed::Work) {
+                    let queues = &it.settings.config.queues;
+                    world.move_messages(queues.of(active.partner()), queues.of(active));
                 }
             }
         });

@@ -108,9 +108,11 @@ pub async fn until<T>(
                 last: waiting_for,
             });
         }
-        // The last look is made at the deadline itself, not up to one pause before it.
+        // The last look is made at the deadline itself, not up to one pause before it; but even that one may
+        // act, and keeps its distance.
+        let left = (pace.deadline - elapsed).max(pace.first_look);
         #[expect(clippy::disallowed_methods, reason = "this is the one loop that waits")]
-        let sleep = tokio::time::sleep(pause.min(due).min(pace.deadline - elapsed));
+        let sleep = tokio::time::sleep(pause.min(due).min(left));
         tokio::select! {
             biased;
             () = cancel.cancelled() => {}

@@ -61,6 +61,13 @@ impl Ledger {
         }
     }
 
+    /// Notes that the copy of a message has left `place` for another.
+    pub(crate) fn moved(&mut self, number: u64, place: &str) {
+        if let Some(message) = self.messages.get_mut(&number) {
+            message.copies.remove(place);
+        }
+    }
+
     /// Notes that `consumer` has processed the copy of a message for `place`.
     pub fn consumed(&mut self, number: u64, place: &str, consumer: &str, at: Duration) {
         if let Some(message) = self.messages.get_mut(&number) {

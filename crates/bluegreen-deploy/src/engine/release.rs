@@ -78,10 +78,17 @@ impl Engine {
 
         let warnings = Mutex::new(looked.warnings.into_iter().collect());
         let phases = remaining.into_iter().filter(|it| *it <= until);
-        let (outcome, steps, mut refusals) =
+        let (mut outcome, steps, mut refusals) =
             self.run_phases(store, plan, phases, &warnings).await?;
         if outcome == Outcome::Done && until == Phase::Retire {
-            store.close_release()?;
+            // Somebody may have moved traffic since the last step that asked.
+            match self.not_promoted(store, plan).await? {
+                None => store.close_release()?,
+                Some(reason) => {
+                    outcome = Outcome::Refused;
+                    refusals.push(reason);
+                }
+            }
         }
         let refused = steps.iter().filter(|it| it.state == StepState::Refused);
         refusals.extend(refused.filter_map(|it| it.error.clone()));
@@ -184,7 +191,8 @@ impl Engine {
         let seen = self.traffic.observe(plan.to).await?;
         Ok((active != plan.to || !seen.agrees_with(plan.to)).then(|| {
             format!(
-                "the pointer is on {active} and traffic is {seen}: hold and retire need both on {}",
+                "the pointer is on {active} and traffic is {seen}: hold, retire and the end of a release need \
+                 both on {}; move traffic there, and run the same command again",
                 plan.to
             )
         }))

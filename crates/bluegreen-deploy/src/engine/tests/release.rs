@@ -330,3 +330,49 @@ async fn without_a_word_about_traffic_the_release_ends_when_the_pointer_was_move
 
     assert_eq!((report.outcome, store.release()), (Outcome::AlreadyThere, None));
 }
+
+/// Moves traffic by itself, or is moved by a person.
+#[derive(Debug)]
+struct Road(Arc<Mutex<StackReference>>);
+
+#[async_trait]
+impl Mover for Road {
+    fn name(&self) -> &str {
+        "web"
+    }
+
+    async fn observe(&self, _stack: StackReference) -> Result<Option<StackReference>> {
+        Ok(Some(*self.0.lock().unwrap()))
+    }
+
+    async fn move_to(&self, stack: StackReference) -> Result<()> {
+        *self.0.lock().unwrap() = stack;
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_does_not_end_while_somebody_has_moved_traffic_back() {
+    let log = log();
+    let steps = vec![Probe::new("ecs.disable", "worker", A, &log)];
+    let mover = "[traffic.web]\nmover = \"command\"\nmove = [\"true\"]\nobserve = [\"true\"]";
+    let on = Arc::new(Mutex::new(A));
+    let person = Arc::clone(&on);
+    let engine = engine(mover, None, steps)
+        .with_movers(vec![Arc::new(Road(Arc::clone(&on)))])
+        .with_watcher(Arc::new(move |event| {
+            if let Event::PhaseEnded { phase: Phase::Retire } = event {
+                *person.lock().unwrap() = A;
+            }
+        }));
+    let store = store(A);
+
+    let moved_back = deploy(&engine, &store, B).await;
+    *on.lock().unwrap() = B;
+    let ended = deploy(&engine, &store, B).await;
+
+    assert_eq!(moved_back.outcome, Outcome::Refused);
+    assert!(moved_back.refusals[0].contains("traffic is on a"), "{:?}", moved_back.refusals);
+    assert_eq!((ended.outcome, store.release()), (Outcome::Done, None));
+    assert_eq!(logged(&log), ["ecs.disable worker on a"]);
+}

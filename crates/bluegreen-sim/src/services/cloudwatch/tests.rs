@@ -1,0 +1,107 @@
+//! Alarms and their actions.
+
+use super::*;
+use crate::{Settings, services::testing::call};
+
+fn world(alarms: usize) -> World {
+    let mut world = World::new(&Settings::default());
+    (0..alarms).for_each(|it| world.add_alarm(&format!("shop-a-{it:03}"), false, true));
+    world.add_alarm("shop-a-health", true, true);
+    world
+}
+
+fn describe(world: &mut World, parameters: Value) -> Answer {
+    answer(world, &call("cloudwatch", "DescribeAlarms", parameters))
+}
+
+fn count(answer: &Value, list: &str) -> usize {
+    answer[list].as_array().unwrap().len()
+}
+
+#[test]
+fn composite_alarms_are_shown_to_those_who_ask_for_them() {
+    let mut world = world(2);
+
+    let silent = describe(&mut world, json!({})).unwrap();
+    let asked =
+        describe(&mut world, json!({ "AlarmTypes": ["MetricAlarm", "CompositeAlarm"] })).unwrap();
+
+    assert_eq!((count(&silent, "MetricAlarms"), count(&silent, "CompositeAlarms")), (2, 0));
+    assert_eq!((count(&asked, "MetricAlarms"), count(&asked, "CompositeAlarms")), (2, 1));
+}
+
+#[test]
+fn fifty_alarms_are_on_a_page_or_as_many_as_were_asked_for_up_to_a_hundred() {
+    let mut world = world(120);
+
+    let first = describe(&mut world, json!({})).unwrap();
+    let hundred = describe(&mut world, json!({ "MaxRecords": 100 })).unwrap();
+    let rest = json!({ "MaxRecords": 100, "NextToken": hundred["NextToken"] });
+    let rest = describe(&mut world, rest).unwrap();
+    let refusal = describe(&mut world, json!({ "MaxRecords": 101 })).unwrap_err();
+
+    assert_eq!(count(&first, "MetricAlarms"), 50);
+    assert_eq!((count(&hundred, "MetricAlarms"), count(&rest, "MetricAlarms")), (100, 20));
+    assert!(rest["NextToken"].is_null());
+    assert_eq!(refusal.code, "ValidationError");
+}
+
+#[test]
+fn a_hundred_names_are_switched_and_a_hundred_and_one_are_refused() {
+    let mut world = world(101);
+    let names: Vec<_> = (0..101).map(|it| format!("shop-a-{it:03}")).collect();
+    let disable = |world: &mut World, names: &[String]| {
+        answer(world, &call("cloudwatch", "DisableAlarmActions", json!({ "AlarmNames": names })))
+    };
+
+    let refusal = disable(&mut world, &names).unwrap_err();
+    disable(&mut world, &names[..100]).unwrap();
+    disable(&mut world, &["nobody".to_owned()]).unwrap();
+
+    assert_eq!(refusal.code, "ValidationError");
+    let on: Vec<_> = world.cloudwatch.alarms().filter(|it| it.actions_enabled()).collect();
+    assert_eq!(on.len(), 2);
+}
+
+#[test]
+fn a_switch_is_seen_late() {
+    let mut world = world(1);
+    world.times.stale = crate::Range::seconds(5, 5);
+    let name = json!({ "AlarmNames": ["shop-a-000"] });
+
+    answer(&mut world, &call("cloudwatch", "DisableAlarmActions", name)).unwrap();
+    let early = describe(&mut world, json!({})).unwrap();
+    world.advance(std::time::Duration::from_secs(5));
+    let late = describe(&mut world, json!({})).unwrap();
+
+    assert_eq!(early["MetricAlarms"][0]["ActionsEnabled"], true);
+    assert_eq!(late["MetricAlarms"][0]["ActionsEnabled"], false);
+}
+
+#[test]
+fn a_metric_without_data_has_no_values_and_one_with_data_has_the_newest_first() {
+    let mut world = world(0);
+    let put = json!({
+        "Namespace": "AWS/Lambda",
+        "MetricData": [
+            { "MetricName": "Errors", "Value": 1.0, "Timestamp": 100.0 },
+            { "MetricName": "Errors", "Value": 2.0, "Timestamp": 160.0 },
+        ],
+    });
+    answer(&mut world, &call("cloudwatch", "PutMetricData", put)).unwrap();
+    let query = |id: &str, name: &str| {
+        let metric = json!({ "Namespace": "AWS/Lambda", "MetricName": name });
+        json!({ "Id": id, "MetricStat": { "Metric": metric } })
+    };
+    let queries = [query("a", "Errors"), query("b", "Duration")];
+    let asked = json!({ "MetricDataQueries": queries, "StartTime": 100.0, "EndTime": 200.0 });
+
+    let answer = answer(&mut world, &call("cloudwatch", "GetMetricData", asked)).unwrap();
+
+    let results = &answer["MetricDataResults"];
+    assert_eq!(results[0]["Values"], json!([2.0, 1.0]));
+    assert_eq!(
+        (&results[1]["Values"], &results[1]["StatusCode"]),
+        (&json!([]), &json!("Complete"))
+    );
+}

@@ -1,0 +1,95 @@
+//! Services that reach their count task by task.
+
+use super::*;
+use crate::{Range, Settings, Times, services::testing::call};
+
+fn world() -> World {
+    let times = Times {
+        task_start: Range::seconds(10, 10),
+        task_stop: Range::seconds(5, 5),
+        stale: Range::seconds(2, 2),
+        ..Times::default()
+    };
+    let mut world = World::new(&Settings { times, ..Settings::default() });
+    world.add_service("shop", "worker-b", 0);
+    world
+}
+
+fn update(world: &mut World, more: Value) -> Answer {
+    let mut parameters = json!({ "cluster": "shop", "service": "worker-b" });
+    parameters.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    answer(world, &call("ecs", "UpdateService", parameters))
+}
+
+fn seen(world: &mut World) -> Value {
+    let parameters = json!({ "cluster": "shop", "services": ["worker-b"] });
+    let answer = answer(world, &call("ecs", "DescribeServices", parameters)).unwrap();
+    answer["services"][0].clone()
+}
+
+#[test]
+fn tasks_start_one_by_one_and_the_wanted_count_is_seen_late() {
+    let mut world = world();
+
+    update(&mut world, json!({ "desiredCount": 2 })).unwrap();
+    world.advance(Duration::from_secs(1));
+    let stale = seen(&mut world);
+    world.advance(Duration::from_secs(12));
+    let half_way = seen(&mut world);
+    world.advance(Duration::from_secs(25));
+    let steady = seen(&mut world);
+
+    assert_eq!((&stale["desiredCount"], &stale["pendingCount"]), (&json!(0), &json!(1)));
+    assert_eq!((&half_way["runningCount"], &half_way["pendingCount"]), (&json!(1), &json!(1)));
+    assert_eq!((&steady["runningCount"], &steady["pendingCount"]), (&json!(2), &json!(0)));
+}
+
+#[test]
+fn a_missing_service_is_a_failure_in_a_good_answer() {
+    let parameters = json!({ "cluster": "shop", "services": ["nobody"] });
+
+    let answer = answer(&mut world(), &call("ecs", "DescribeServices", parameters)).unwrap();
+
+    assert_eq!(answer["failures"][0]["reason"], "MISSING");
+    assert_eq!(answer["services"], json!([]));
+}
+
+#[test]
+fn eleven_services_are_too_many_for_a_call() {
+    let names: Vec<_> = (0..11).map(|it| format!("worker-{it}")).collect();
+    let parameters = json!({ "cluster": "shop", "services": names });
+
+    let refusal = answer(&mut world(), &call("ecs", "DescribeServices", parameters)).unwrap_err();
+
+    assert_eq!(refusal.code, "InvalidParameterException");
+}
+
+#[test]
+fn a_service_of_code_deploy_takes_a_count_and_no_task_definition_and_shows_task_sets() {
+    let mut world = world();
+    world.change_service("shop", "worker-b", |it| it.controller = "CODE_DEPLOY".to_owned());
+
+    let refusal = update(&mut world, json!({ "taskDefinition": "worker:2" })).unwrap_err();
+    update(&mut world, json!({ "desiredCount": 1 })).unwrap();
+    world.advance(Duration::from_secs(5));
+    let starting = seen(&mut world);
+    world.advance(Duration::from_secs(60));
+
+    assert!(refusal.message.contains("CODE_DEPLOY"), "{}", refusal.message);
+    assert_eq!(starting["deployments"], json!([]));
+    assert_eq!(starting["taskSets"][0]["stabilityStatus"], "STABILIZING");
+    assert_eq!(seen(&mut world)["taskSets"][0]["stabilityStatus"], "STEADY_STATE");
+}
+
+#[test]
+fn a_daemon_takes_no_count_and_a_service_that_goes_takes_nothing() {
+    let mut world = world();
+    world.change_service("shop", "worker-b", |it| it.is_daemon = true);
+    let daemon = update(&mut world, json!({ "desiredCount": 1 })).unwrap_err();
+
+    world.change_service("shop", "worker-b", |it| it.status = "DRAINING".to_owned());
+    let draining = update(&mut world, json!({ "desiredCount": 1 })).unwrap_err();
+
+    assert_eq!(daemon.code, "InvalidParameterException");
+    assert_eq!(draining.code, "ServiceNotActiveException");
+}

@@ -1,0 +1,137 @@
+//! Purges, counts and messages, rule by rule.
+
+use super::*;
+use crate::{Settings, Times, services::testing::call};
+
+fn world() -> (World, String) {
+    let mut world = World::new(&Settings::default());
+    let arn = world.add_queue("ingest-b");
+    (world, arn)
+}
+
+fn url() -> Value {
+    json!({ "QueueUrl": "https://sqs.eu-west-1.amazonaws.com/123456789012/ingest-b" })
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+#[test]
+fn a_second_purge_within_a_minute_is_refused_as_aws_words_it() {
+    let (mut world, _) = world();
+
+    let first = answer(&mut world, &call("sqs", "PurgeQueue", url()));
+    world.advance(seconds(59));
+    let second = answer(&mut world, &call("sqs", "PurgeQueue", url())).unwrap_err();
+    world.advance(seconds(60));
+    let third = answer(&mut world, &call("sqs", "PurgeQueue", url()));
+
+    assert!(first.is_ok() && third.is_ok());
+    assert_eq!(
+        (second.status, second.query_code.as_deref()),
+        (403, Some("AWS.SimpleQueueService.PurgeQueueInProgress"))
+    );
+}
+
+#[test]
+fn a_purge_takes_what_is_there_and_some_of_what_comes_meanwhile_and_nothing_later() {
+    let (mut world, arn) = world();
+    world.times.purge = crate::Range::seconds(60, 60);
+    world.add_messages(&arn, 40);
+
+    answer(&mut world, &call("sqs", "PurgeQueue", url())).unwrap();
+    let right_after = world.sqs.queue(&arn).unwrap().len();
+    world.advance(seconds(30));
+    world.add_messages(&arn, 40);
+    world.advance(seconds(61));
+    let survivors = world.sqs.queue(&arn).unwrap().len();
+    world.add_messages(&arn, 40);
+
+    assert!(right_after > 0, "some may be received for a while");
+    assert!((1..40).contains(&survivors), "{survivors} of those that came meanwhile");
+    assert_eq!(world.sqs.queue(&arn).unwrap().len(), survivors + 40);
+}
+
+#[test]
+fn without_names_there_are_no_attributes() {
+    let (mut world, _) = world();
+
+    let none = answer(&mut world, &call("sqs", "GetQueueAttributes", url())).unwrap();
+
+    assert_eq!(none, json!({}));
+}
+
+#[test]
+fn counts_are_seen_late() {
+    let (mut world, arn) = world();
+    world.times = Times { stale: crate::Range::seconds(10, 10), ..Times::default() };
+    world.add_messages(&arn, 1);
+    let mut counts = url();
+    counts["AttributeNames"] = json!(["ApproximateNumberOfMessages"]);
+
+    let early = answer(&mut world, &call("sqs", "GetQueueAttributes", counts.clone())).unwrap();
+    world.advance(seconds(10));
+    let late = answer(&mut world, &call("sqs", "GetQueueAttributes", counts)).unwrap();
+
+    assert_eq!(early["Attributes"]["ApproximateNumberOfMessages"], "0");
+    assert_eq!(late["Attributes"]["ApproximateNumberOfMessages"], "1");
+}
+
+#[test]
+fn a_queue_that_is_not_there_is_refused_with_its_old_code() {
+    let (mut world, _) = world();
+
+    let refusal = answer(&mut world, &call("sqs", "GetQueueUrl", json!({ "QueueName": "nobody" })))
+        .unwrap_err();
+
+    assert_eq!(refusal.query_code.as_deref(), Some("AWS.SimpleQueueService.NonExistentQueue"));
+}
+
+#[test]
+fn urls_are_of_the_partition() {
+    let settings = Settings {
+        partition: "aws-cn".to_owned(),
+        region: "cn-north-1".to_owned(),
+        ..Settings::default()
+    };
+    let mut world = World::new(&settings);
+    world.add_queue("ingest-b");
+
+    let url = answer(&mut world, &call("sqs", "GetQueueUrl", json!({ "QueueName": "ingest-b" })));
+
+    assert_eq!(
+        url.unwrap()["QueueUrl"],
+        "https://sqs.cn-north-1.amazonaws.com.cn/123456789012/ingest-b"
+    );
+}
+
+#[test]
+fn a_message_received_by_a_call_comes_back_when_nobody_deletes_it() {
+    let (mut world, arn) = world();
+    world.add_messages(&arn, 1);
+
+    let first = answer(&mut world, &call("sqs", "ReceiveMessage", url())).unwrap();
+    let hidden = answer(&mut world, &call("sqs", "ReceiveMessage", url())).unwrap();
+    world.advance(VISIBILITY);
+    let again = answer(&mut world, &call("sqs", "ReceiveMessage", url())).unwrap();
+
+    assert_eq!(first["Messages"].as_array().unwrap().len(), 1);
+    assert_eq!(hidden["Messages"].as_array().unwrap().len(), 0);
+    assert_eq!(again["Messages"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_person_may_move_what_waits_to_another_queue() {
+    let (mut world, old) = world();
+    let new = world.add_queue("ingest-a");
+    world.add_messages(&old, 3);
+    receive(&mut world, &old, 1);
+
+    world.move_messages(&old, &new);
+
+    assert_eq!(world.sqs.queue(&old).unwrap().len(), 1);
+    assert_eq!(world.sqs.queue(&new).unwrap().len(), 2);
+    let places: Vec<_> = world.ledger.messages().map(|(_, it)| it.copies.len()).collect();
+    assert_eq!(places, [1, 1, 1]);
+}
