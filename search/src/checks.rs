@@ -62,6 +62,11 @@ impl Checker {
         self.meddled = Some(what);
     }
 
+    /// Notes that the command is run again: what is repeated from here on, a person repeats.
+    pub(crate) fn begins_again(&mut self) {
+        self.changes.clear();
+    }
+
     /// Sees a call, with the account right after it.
     pub(crate) fn call(&mut self, world: &World, record: &Record) {
         let active = self.store.pointer().active;
@@ -263,7 +268,7 @@ impl Checker {
                 let function = it.settings.config.functions.of(stack);
                 // One that is still `Disabling` takes messages.
                 let mut own = world.lambda.mappings().filter(|it| it.function == *function);
-                let mapping = own.any(|it| it.state() != "Disabled");
+                let mapping = own.any(|it| it.is_on() || it.takes() || it.state() == "Disabling");
                 let rule = world
                     .events
                     .rules()

@@ -272,6 +272,7 @@ impl Run<'_> {
             // From here on nothing goes wrong any more, and what was broken is mended.
             self.account.set_faults(Faults::none());
             self.mend();
+            lock(&self.checker).begins_again();
         }
         false
     }

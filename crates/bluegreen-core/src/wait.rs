@@ -198,6 +198,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn the_last_look_keeps_its_distance_from_the_one_before() {
+        let began = Instant::now();
+        let pace = Pace { deadline: Duration::from_secs(5), ..PACE };
+        let mut at = Vec::new();
+
+        let look = async || {
+            at.push(seconds(began));
+            Ok(Look::<()>::Waiting("more".to_owned()))
+        };
+        let err = until("it", pace, &CancellationToken::new(), |_| {}, look).await.unwrap_err();
+
+        assert!(matches!(err, Error::DeadlinePassed { .. }));
+        assert_eq!(at, [0.0, 1.0, 2.5, 4.75, 5.75]);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn what_is_due_is_looked_at_when_it_is() {
         let began = Instant::now();
 

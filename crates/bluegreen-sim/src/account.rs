@@ -336,7 +336,7 @@ fn may(world: &World, call: &Call, principal: Option<&Principal>) -> Result<(), 
     }
     let services::Concerns { resources, conditions } = services::concerns(world, call);
     for resource in resources {
-        let request = crate::policy::Request {
+        let request = crate::Question {
             action: call.action(),
             resource: resource.clone(),
             conditions: conditions.clone(),

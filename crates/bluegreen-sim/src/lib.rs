@@ -26,7 +26,7 @@ pub use call::{Call, Refusal};
 pub use faults::{Fault, FaultRule, Faults};
 pub use lagging::Lagging;
 pub use ledger::{Copy, Fate, Ledger, Message};
-pub use policy::{Decision, Policy};
+pub use policy::{Decision, Policy, PolicyError, Question};
 pub use producers::{Producer, ProducerEvent, Traffic, What};
 pub use services::*;
 pub use times::{Range, Times};

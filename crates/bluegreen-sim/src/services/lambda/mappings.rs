@@ -42,6 +42,11 @@ impl Mapping {
         matches!(self.state(), "Enabled" | "Enabling" | "Creating")
     }
 
+    /// Returns whether it takes messages: while it is `Disabling`, some do and some do not.
+    pub fn takes(&self) -> bool {
+        self.takes
+    }
+
     fn is_in_transition(&self) -> bool {
         !matches!(self.state(), "Enabled" | "Disabled")
     }
