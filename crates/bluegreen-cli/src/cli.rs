@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use bluegreen_core::StackReference;
 use bluegreen_deploy::Phase;
 use bluegreen_sim::FaultRule;
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 /// Move a whole AWS stack from a to b, and see what happens.
 ///
@@ -101,8 +101,26 @@ pub(crate) enum Command {
     /// stdout is in the account's time; the same seed prints the same.
     Rehearse(RehearseArguments),
 
+    /// Print the least IAM policy for the stack file; on stderr, why it has the wildcards that it has.
+    ///
+    /// Nothing is asked of AWS. The policy covers both directions, and `status`.
+    IamPolicy {
+        /// What it is to allow.
+        #[arg(long = "for", value_name = "WHAT", default_value = "deploy")]
+        purpose: PolicyFor,
+    },
+
     /// Write a commented stack file to begin with.
     Init,
+}
+
+/// What a policy is to allow.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum PolicyFor {
+    /// Everything that a release does, and to look.
+    Deploy,
+    /// To look: plan and status.
+    Plan,
 }
 
 /// How a release is rehearsed.
@@ -140,6 +158,7 @@ impl Command {
             Self::Status => "status",
             Self::Step { .. } => "step",
             Self::Rehearse(_) => "rehearse",
+            Self::IamPolicy { .. } => "iam-policy",
             Self::Init => "init",
         }
     }

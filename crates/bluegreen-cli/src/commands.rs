@@ -1,7 +1,6 @@
 //! What each command does.
 
 use std::{
-    fs,
     io::{self, IsTerminal, Write},
     path::Path,
 };
@@ -16,6 +15,7 @@ use crate::{
     exit::Exit,
     init, live,
     output::{self, Failure},
+    stack_file,
 };
 
 /// Runs the command that was typed.
@@ -38,7 +38,9 @@ pub(crate) async fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Step { name, stack, resource } => {
             session.step(name, *stack, resource.as_deref()).await
         }
-        Command::Init | Command::Rehearse(_) => unreachable!("it has no session"),
+        Command::Init | Command::IamPolicy { .. } | Command::Rehearse(_) => {
+            unreachable!("it has no session")
+        }
     }
 }
 
@@ -54,16 +56,7 @@ struct Session<'a> {
 
 impl<'a> Session<'a> {
     async fn open(cli: &'a Cli) -> Result<Self, Failure> {
-        let text = fs::read_to_string(&cli.file).map_err(|err| {
-            Failure::Usage(format!(
-                "the stack file `{}` cannot be read: {err}; name another with --file, or write one with \
-                 `bluegreen init`",
-                cli.file.display()
-            ))
-        })?;
-        #[expect(clippy::disallowed_methods, reason = "only the command reads the environment")]
-        let environment = |name: &str| std::env::var(name).ok();
-        let file = StackFile::parse(&text, &cli.file, &environment)?;
+        let file = stack_file::read(&cli.file)?;
         let folder = match cli.file.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
             _ => Path::new(".").to_owned(),

@@ -7,10 +7,12 @@ mod aws;
 mod cli;
 mod commands;
 mod exit;
+mod iam_policy;
 mod init;
 mod live;
 mod output;
 mod rehearse;
+mod stack_file;
 
 use clap::Parser;
 
@@ -25,6 +27,7 @@ fn main() -> std::process::ExitCode {
     let result = match &cli.command {
         // Its time is not ours.
         Command::Rehearse(arguments) => rehearse::run(&cli, arguments),
+        Command::IamPolicy { purpose } => iam_policy::run(&cli, *purpose),
         _ => run(&cli),
     };
     match result {

@@ -1,6 +1,6 @@
 //! `bluegreen rehearse`: a release in a simulated account, under virtual time.
 
-use std::{fmt::Write, fs, path::Path, time::Duration};
+use std::{fmt::Write, time::Duration};
 
 use bluegreen_deploy::stack_file::{StackFile, Traffic};
 use bluegreen_rehearsal::{MessageCounts, Options, Rehearsal, Timed, message_counts, rehearse};
@@ -12,6 +12,7 @@ use crate::{
     exit::Exit,
     live,
     output::{self, Failure},
+    stack_file,
 };
 
 /// Runs the release in an account of its own, and prints what happened.
@@ -19,7 +20,7 @@ use crate::{
 /// What is printed on stdout tells the account's time only: the same seed prints the same bytes.
 pub(crate) fn run(cli: &Cli, arguments: &RehearseArguments) -> Result<Exit, Failure> {
     let path = arguments.stack_file.as_deref().unwrap_or(&cli.file);
-    let file = read(path)?;
+    let file = stack_file::read(path)?;
     if file.traffic == Traffic::Undeclared {
         eprintln!(
             "warning: the stack file does not say who moves traffic: the release ends after `test`"
@@ -48,18 +49,6 @@ pub(crate) fn run(cli: &Cli, arguments: &RehearseArguments) -> Result<Exit, Fail
     }
     output::complaints(&rehearsal.report);
     Ok(rehearsal.report.outcome.into())
-}
-
-fn read(path: &Path) -> Result<StackFile, Failure> {
-    let text = fs::read_to_string(path).map_err(|err| {
-        Failure::Usage(format!(
-            "the stack file `{}` cannot be read: {err}; name another, or write one with `bluegreen init`",
-            path.display()
-        ))
-    })?;
-    #[expect(clippy::disallowed_methods, reason = "only the command reads the environment")]
-    let environment = |name: &str| std::env::var(name).ok();
-    Ok(StackFile::parse(&text, path, &environment)?)
 }
 
 fn text(file: &StackFile, seed: u64, rehearsal: &Rehearsal, messages: &MessageCounts) -> String {
@@ -141,6 +130,8 @@ fn body(seed: u64, rehearsal: &Rehearsal, messages: &MessageCounts) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use bluegreen_core::StackReference;
     use bluegreen_deploy::Outcome;
 

@@ -41,6 +41,9 @@ fn bluegreen(folder: &TempDir, arguments: &[&str]) -> Output {
     command.output().unwrap()
 }
 
+/// The stack file with one small resource of each kind.
+const CORNER_SHOP: &str = include_str!("../../../examples/corner-shop/bluegreen.toml");
+
 fn folder(stack_file: Option<&str>) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     if let Some(text) = stack_file {
@@ -167,4 +170,57 @@ fn credentials_that_are_not_there_interrupt_and_say_what_to_do() {
     assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("log in again"), "{}", text(&output.stderr));
     assert_eq!(json(&output)["command"], "status");
+}
+
+#[test]
+fn a_rehearsal_prints_the_same_bytes_for_the_same_seed_and_asks_nobody() {
+    let folder = folder(Some(CORNER_SHOP));
+    let rehearse = |arguments: &[&str]| {
+        let output =
+            bluegreen(&folder, &[&["rehearse", "--file", "bluegreen.toml"], arguments].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        output.stdout
+    };
+
+    let [first, again, other] = ["7", "7", "8"].map(|seed| rehearse(&["--seed", seed]));
+    let slow = rehearse(&["--seed", "7", "--cluster-start", "25m"]);
+
+    assert_eq!(text(&first), text(&again));
+    assert_ne!(text(&first), text(&other));
+    assert!(text(&first).contains("0 lost, 0 doubled"), "{}", text(&first));
+    // Its readers come a little later.
+    let start = text(&slow).lines().find(|it| it.contains("aurora.start orders on b")).unwrap();
+    let minutes = start.split_whitespace().find_map(|it| it.strip_suffix('m')?.parse().ok());
+    assert!(minutes.is_some_and(|it: u32| it >= 25), "{start}");
+}
+
+#[test]
+fn a_rehearsal_shows_what_a_fault_does() {
+    let folder = folder(Some(CORNER_SHOP));
+    let refused = ["rehearse", "bluegreen.toml", "--fault", "sns.enable: deny*always"];
+    let throttled = ["rehearse", "bluegreen.toml", "--fault", "sns.enable: throttle*3", "--json"];
+
+    let (refused, throttled) = (bluegreen(&folder, &refused), bluegreen(&folder, &throttled));
+
+    assert_eq!(refused.status.code(), Some(1), "{}", text(&refused.stderr));
+    assert!(text(&refused.stderr).contains("sns:"), "{}", text(&refused.stderr));
+    assert_eq!(throttled.status.code(), Some(0), "{}", text(&throttled.stderr));
+    let document = json(&throttled);
+    assert_eq!((&document["command"], &document["outcome"]), (&"rehearse".into(), &"done".into()));
+    assert_eq!(document["messages"]["lost"], 0);
+}
+
+#[test]
+fn the_policy_of_a_stack_file_says_why_it_has_wildcards() {
+    let folder = folder(Some(CORNER_SHOP));
+
+    let output = bluegreen(&folder, &["iam-policy"]);
+    let looks = bluegreen(&folder, &["iam-policy", "--for", "plan", "--json"]);
+
+    assert_eq!(output.status.code(), Some(0));
+    insta::assert_snapshot!("iam-policy", text(&output.stdout));
+    insta::assert_snapshot!("iam-policy-reasons", text(&output.stderr));
+    let document = json(&looks);
+    assert!(!document["policy"].to_string().contains("rds:StopDBCluster"));
+    assert!(document["reasons"].as_array().unwrap().iter().all(|it| it["reason"].is_string()));
 }

@@ -34,6 +34,7 @@ mod engine;
 mod error;
 mod guard;
 mod look;
+mod permission;
 mod plan;
 mod rate;
 mod report;
@@ -48,11 +49,12 @@ mod traffic;
 pub use engine::{Engine, Resources, Watcher};
 pub use error::{Error, Result};
 pub use look::{Round, Rounds, Shared};
+pub use permission::{LeastPolicy, Permission, Purpose, Statement, Wildcard};
 pub use plan::{Phase, Plan, Planned};
 pub use rate::{Limits, RateLimit};
 pub use report::{Event, Outcome, Report, ResourceStatus, Status, StepReport, StepState, chain};
 pub use resource::{Consumer, Declaration, Messages, Resource, Source, SourceQueue};
-pub use step::{Context, Effect, Inspection, Permission, Step, StepId};
+pub use step::{Context, Effect, Inspection, Step, StepId};
 #[cfg(feature = "aurora")]
 pub use steps::Aurora;
 #[cfg(feature = "cloudwatch")]

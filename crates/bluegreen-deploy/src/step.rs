@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use bluegreen_core::{Clock, StackReference};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Error, Limits, Result, Round, Store};
+use crate::{Error, Limits, Permission, Result, Round, Store};
 
 /// One idempotent action on one resource of one stack.
 ///
@@ -155,24 +155,6 @@ pub enum Effect {
     Disables(StackReference),
     /// It destroys something that cannot be brought back, on this stack.
     Destroys(StackReference),
-}
-
-/// An IAM action on a resource.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Permission {
-    /// The action: `rds:StartDBCluster`.
-    pub action: &'static str,
-    /// The last part of the resource's ARN, as IAM writes it: `cluster:orders-b`; `*` where the action
-    /// knows no resource.
-    pub resource: String,
-}
-
-impl Permission {
-    /// Makes the permissions for several actions on one resource.
-    pub fn on(resource: impl Into<String>, actions: &[&'static str]) -> Vec<Self> {
-        let resource = resource.into();
-        actions.iter().map(|&action| Self { action, resource: resource.clone() }).collect()
-    }
 }
 
 /// What a step sees besides its own resource.

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use aws_types::SdkConfig;
 use bluegreen_core::StackReference;
 use bluegreen_deploy::{
     Engine, Event, Mover, Phase, Pointer, Report, Resources, Result, Store, Watcher,
@@ -44,18 +45,13 @@ pub struct Rehearsal {
     pub account: SimulatedAccount,
 }
 
-/// Makes an engine for `file` that works in `account`.
+/// Makes an engine for `file` that works in `account`, as whoever `sdk` says, and moves the traffic there.
 ///
 /// # Errors
 ///
 /// A setting that a toolkit refuses.
-pub fn connect(file: &StackFile, account: &SimulatedAccount) -> Result<Engine> {
-    let resources = Resources::connect(file, &account.sdk_config())?;
-    Ok(engine(file, account, resources))
-}
-
-/// Makes an engine for `resources` of `file` whose traffic is the account's.
-pub(crate) fn engine(file: &StackFile, account: &SimulatedAccount, resources: Resources) -> Engine {
+pub fn connect(file: &StackFile, account: &SimulatedAccount, sdk: &SdkConfig) -> Result<Engine> {
+    let resources = Resources::connect(file, sdk)?;
     let movers: Vec<Arc<dyn Mover>> = match &file.traffic {
         Traffic::Movers(movers) => movers
             .iter()
@@ -63,7 +59,7 @@ pub(crate) fn engine(file: &StackFile, account: &SimulatedAccount, resources: Re
             .collect(),
         Traffic::Undeclared | Traffic::None => Vec::new(),
     };
-    Engine::new(file, Path::new("."), resources, account.clock()).with_movers(movers)
+    Ok(Engine::new(file, Path::new("."), resources, account.clock()).with_movers(movers))
 }
 
 /// Builds the account that `file` describes, and moves production there to the stack `options.to`.
@@ -79,7 +75,13 @@ pub async fn rehearse(file: &StackFile, options: Options, watcher: Watcher) -> R
     let account = account(file, to.partner(), settings);
     account.set_faults(faults);
     let seen = Arc::new(Mutex::new(Clocked::default()));
-    let engine = connect(file, &account)?.with_watcher(recording(&seen, &account, watcher));
+    let watcher = recording(&seen, &account, watcher);
+    // Who serves nothing has no traffic that could tell senders of work where to.
+    let watcher = match &file.traffic {
+        Traffic::None => following(to, &account, watcher),
+        Traffic::Undeclared | Traffic::Movers(_) => watcher,
+    };
+    let engine = connect(file, &account, &account.sdk_config())?.with_watcher(watcher);
     let clock = account.clock();
     let pointer = Pointer {
         active: to.partner(),
@@ -107,6 +109,17 @@ fn recording(seen: &Arc<Mutex<Clocked>>, account: &SimulatedAccount, watcher: Wa
     Arc::new(move |event: Event| {
         let now = account.elapsed();
         seen.lock().unwrap_or_else(PoisonError::into_inner).note(&event, now);
+        watcher(event);
+    })
+}
+
+/// Lets those who send work follow the pointer, and `watcher` hear it all too.
+fn following(to: StackReference, account: &SimulatedAccount, watcher: Watcher) -> Watcher {
+    let account = account.clone();
+    Arc::new(move |event: Event| {
+        if let Event::PhaseEnded { phase: Phase::Promote } = event {
+            account.world(|world| world.traffic.arrive(to));
+        }
         watcher(event);
     })
 }

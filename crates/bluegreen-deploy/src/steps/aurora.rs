@@ -14,7 +14,7 @@ use bluegreen_aurora::{AuroraToolkit, Cluster};
 use bluegreen_core::{Pair, StackReference};
 
 use crate::{
-    Context, Declaration, Error, Permission, Resource, Result, Shared, Step, StepId,
+    Context, Declaration, Error, Permission, Resource, Result, Shared, Step, StepId, Wildcard,
     stack_file::{self, AuroraRetire, AuroraSettings},
 };
 
@@ -88,20 +88,36 @@ impl Aurora {
     }
 
     fn looks(&self) -> Vec<Permission> {
-        let mut permissions = Permission::on("cluster:*", &["rds:DescribeDBClusters"]);
-        permissions.extend(Permission::on("db:*", &["rds:DescribeDBInstances"]));
+        let clusters = StackReference::BOTH.map(|it| self.arn(it));
+        let mut permissions: Vec<_> = clusters
+            .into_iter()
+            .flat_map(|it| Permission::on(it, &["rds:DescribeDBClusters"]))
+            .collect();
+        let listing = Wildcard::because("a listing is evaluated against every instance");
+        permissions.extend(Permission::across("db:*", listing, &["rds:DescribeDBInstances"]));
         permissions
-            .extend(Permission::on("*", &["application-autoscaling:DescribeScalableTargets"]));
+            .extend(Permission::unlimited(&["application-autoscaling:DescribeScalableTargets"]));
         permissions
     }
 
+    /// Returns the permission to change the scaling of readers.
+    fn scaling() -> Vec<Permission> {
+        let targets = Wildcard::because("AWS makes the ids of scaling targets")
+            .given("application-autoscaling:service-namespace", &["rds"])
+            .given("application-autoscaling:scalable-dimension", &["rds:cluster:ReadReplicaCount"]);
+        let actions = ["application-autoscaling:RegisterScalableTarget"];
+        Permission::across("scalable-target/*", targets, &actions)
+    }
+
+    /// Returns the end of the cluster's ARN; RDS writes names in lower case there.
+    fn arn(&self, stack: StackReference) -> String {
+        format!("cluster:{}", self.name(stack).to_lowercase())
+    }
+
     /// Returns the permissions of the looks and, on the cluster of `stack` itself, `actions`.
-    ///
-    /// RDS writes names in ARNs in lower case.
     fn permissions(&self, stack: StackReference, actions: &[&'static str]) -> Vec<Permission> {
         let mut permissions = self.looks();
-        let resource = format!("cluster:{}", self.name(stack).to_lowercase());
-        permissions.extend(Permission::on(resource, actions));
+        permissions.extend(Permission::on(self.arn(stack), actions));
         permissions
     }
 }
@@ -161,7 +177,7 @@ mod tests {
     use bluegreen_core::StackReference::{A, B};
 
     use super::{testing::*, *};
-    use crate::steps::testing::World;
+    use crate::steps::testing::{World, allowed};
 
     fn names(steps: &[Arc<dyn Step>]) -> Vec<String> {
         steps.iter().map(|it| it.id().to_string()).collect()
@@ -202,8 +218,7 @@ mod tests {
 
         let permissions = step.permissions();
 
-        let resource = "cluster:orders-b".to_owned();
-        assert!(permissions.contains(&Permission { action: "rds:StartDBCluster", resource }));
+        assert!(allowed(&permissions).contains(&("rds:StartDBCluster", "cluster:orders-b")));
         assert!(permissions.iter().any(|it| it.action == "rds:DescribeDBClusters"));
     }
 

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::left_off::LeftOff;
 use crate::{
     Context, Declaration, Effect, Inspection, Permission, Resource, Result, Shared, Step, StepId,
-    stack_file,
+    Wildcard, stack_file,
 };
 
 /// The most alarms that AWS switches in one call.
@@ -107,9 +107,12 @@ impl CloudWatch {
     }
 
     fn permissions(&self, stack: StackReference, change: &'static str) -> Vec<Permission> {
-        // Composite alarms are shown only to those who may see every alarm.
-        let mut permissions = Permission::on("*", &["cloudwatch:DescribeAlarms"]);
-        permissions.extend(Permission::on(format!("alarm:{}", self.pattern(stack)), &[change]));
+        let all =
+            Wildcard::because("composite alarms are shown only to those who may see every alarm");
+        let mut permissions = Permission::across("*", all, &["cloudwatch:DescribeAlarms"]);
+        let named = Wildcard::because("the stack file says how the names of alarms begin and end");
+        let alarms = format!("alarm:{}", self.pattern(stack));
+        permissions.extend(Permission::across(alarms, named, &[change]));
         permissions
     }
 }

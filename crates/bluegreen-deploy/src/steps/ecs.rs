@@ -13,7 +13,7 @@ use bluegreen_ecs::{EcsToolkit, Service, ServiceScaling, Suspended};
 
 use crate::{
     Consumer, Context, Declaration, Error, Permission, Resource, Result, Shared, Source, Step,
-    StepId,
+    StepId, Wildcard,
     stack_file::{self, ConsumerKind, EcsSettings},
 };
 
@@ -98,9 +98,12 @@ impl Ecs {
             Permission::on(arn(stack), &["ecs:DescribeServices", "ecs:UpdateService"]);
         permissions.extend(Permission::on(arn(stack.partner()), &["ecs:DescribeServices"]));
         permissions
-            .extend(Permission::on("*", &["application-autoscaling:DescribeScalableTargets"]));
+            .extend(Permission::unlimited(&["application-autoscaling:DescribeScalableTargets"]));
+        let targets = Wildcard::because("AWS makes the ids of scaling targets")
+            .given("application-autoscaling:service-namespace", &["ecs"])
+            .given("application-autoscaling:scalable-dimension", &["ecs:service:DesiredCount"]);
         let actions = ["application-autoscaling:RegisterScalableTarget"];
-        permissions.extend(Permission::on("scalable-target/*", &actions));
+        permissions.extend(Permission::across("scalable-target/*", targets, &actions));
         permissions
     }
 }
@@ -179,7 +182,7 @@ mod tests {
     use bluegreen_core::StackReference::{A, B};
 
     use super::{testing::*, *};
-    use crate::steps::testing::World;
+    use crate::steps::testing::{World, allowed};
 
     #[tokio::test(start_paused = true)]
     async fn the_service_is_the_consumer_and_is_on_while_a_task_is_wanted_or_runs() {
@@ -258,10 +261,9 @@ mod tests {
 
         let permissions = ecs.permissions(B);
 
-        let permission =
-            |action, resource: &str| Permission { action, resource: resource.to_owned() };
-        assert!(permissions.contains(&permission("ecs:UpdateService", "service/shop/worker-b")));
-        assert!(permissions.contains(&permission("ecs:DescribeServices", "service/shop/worker-a")));
-        assert!(!permissions.contains(&permission("ecs:UpdateService", "service/shop/worker-a")));
+        let allowed = allowed(&permissions);
+        assert!(allowed.contains(&("ecs:UpdateService", "service/shop/worker-b")));
+        assert!(allowed.contains(&("ecs:DescribeServices", "service/shop/worker-a")));
+        assert!(!allowed.contains(&("ecs:UpdateService", "service/shop/worker-a")));
     }
 }

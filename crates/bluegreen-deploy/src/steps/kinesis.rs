@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bluegreen_core::{Arn, Pair, StackReference};
+use bluegreen_core::{Pair, StackReference};
 use bluegreen_kinesis::{ConsumerStatus, KinesisToolkit};
 
 use crate::{
     Context, Declaration, Effect, Inspection, Permission, Resource, Result, Shared, Step, StepId,
+    Wildcard,
     stack_file::{self, KinesisSettings},
 };
 
@@ -59,16 +60,13 @@ impl Kinesis {
         }
     }
 
-    /// Returns the end of the stream's ARN: `stream/clicks`.
-    fn stream(&self) -> String {
-        let arn = &self.settings.config.stream_arn;
-        arn.parse().map_or_else(|_| arn.clone(), |it: Arn| it.resource)
-    }
-
-    /// Returns the end of the ARNs that the consumer of `stack` can have: they hold the time at which it
-    /// was registered.
-    fn consumer(&self, stack: StackReference) -> String {
-        format!("{}/consumer/{}:*", self.stream(), self.name(stack))
+    /// Returns the permissions for `actions` on the consumer of `stack`.
+    fn on_consumer(&self, stack: StackReference, actions: &[&'static str]) -> Vec<Permission> {
+        let id = Wildcard::because(
+            "the ARN of a consumer ends with the time at which it was registered",
+        );
+        let arn = format!("{}/consumer/{}:*", self.settings.config.stream_arn, self.name(stack));
+        Permission::across(arn, id, actions)
     }
 }
 
@@ -144,9 +142,10 @@ impl Step for Register {
             "kinesis:ListStreamConsumers",
             "kinesis:DescribeStreamSummary",
         ];
-        let mut permissions = Permission::on(self.kinesis.stream(), &actions);
-        let actions = ["kinesis:DescribeStreamConsumer"];
-        permissions.extend(Permission::on(self.kinesis.consumer(self.stack), &actions));
+        let stream = &self.kinesis.settings.config.stream_arn;
+        let mut permissions = Permission::on(stream, &actions);
+        permissions
+            .extend(self.kinesis.on_consumer(self.stack, &["kinesis:DescribeStreamConsumer"]));
         permissions
     }
 }
@@ -186,9 +185,9 @@ impl Step for Deregister {
 
     fn permissions(&self) -> Vec<Permission> {
         let actions = ["kinesis:DescribeStreamConsumer", "kinesis:DeregisterStreamConsumer"];
-        let mut permissions = Permission::on(self.kinesis.consumer(self.stack), &actions);
-        let actions = ["kinesis:DescribeStreamSummary"];
-        permissions.extend(Permission::on(self.kinesis.stream(), &actions));
+        let mut permissions = self.kinesis.on_consumer(self.stack, &actions);
+        let stream = &self.kinesis.settings.config.stream_arn;
+        permissions.extend(Permission::on(stream, &["kinesis:DescribeStreamSummary"]));
         permissions
     }
 }
@@ -214,7 +213,9 @@ mod tests {
     use bluegreen_kinesis::{Consumer, KinesisConfig, MockKinesisToolkit};
 
     use super::*;
-    use crate::steps::testing::World;
+    use crate::steps::testing::{World, allowed};
+
+    const STREAM: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/clicks";
 
     /// What the one consumer is that the tests look at, and what was asked of it.
     #[derive(Default)]
@@ -264,7 +265,7 @@ mod tests {
             optional: false,
             settings: KinesisSettings {
                 config: KinesisConfig {
-                    stream_arn: "arn:aws:kinesis:eu-west-1:123456789012:stream/clicks".to_owned(),
+                    stream_arn: STREAM.to_owned(),
                     consumers: Pair { a: "clicks-a".to_owned(), b: "clicks-b".to_owned() },
                 },
                 deregister,
@@ -393,19 +394,18 @@ mod tests {
     fn permissions_leave_the_time_of_registration_open() {
         let (_, step) = steps(&stream(None));
 
-        let resource = "stream/clicks/consumer/clicks-a:*".to_owned();
-        let permission = Permission { action: "kinesis:DeregisterStreamConsumer", resource };
-        assert!(step.permissions().contains(&permission));
+        let consumer = format!("{STREAM}/consumer/clicks-a:*");
+        let permission = ("kinesis:DeregisterStreamConsumer", consumer.as_str());
+        assert!(allowed(&step.permissions()).contains(&permission));
     }
 
     #[test]
     fn both_steps_may_look_at_the_stream() {
         let (register, deregister) = steps(&stream(None));
 
-        let resource = "stream/clicks".to_owned();
-        let permission = Permission { action: "kinesis:DescribeStreamSummary", resource };
-        assert!(register.permissions().contains(&permission));
-        assert!(deregister.permissions().contains(&permission));
+        let permission = ("kinesis:DescribeStreamSummary", STREAM);
+        assert!(allowed(&register.permissions()).contains(&permission));
+        assert!(allowed(&deregister.permissions()).contains(&permission));
     }
 
     #[test]
@@ -416,7 +416,7 @@ mod tests {
         };
         let settings = |deregister| KinesisSettings {
             config: bluegreen_kinesis::KinesisConfig {
-                stream_arn: "arn:aws:kinesis:eu-west-1:123456789012:stream/clicks".to_owned(),
+                stream_arn: STREAM.to_owned(),
                 consumers: Pair { a: "clicks-a".to_owned(), b: "clicks-b".to_owned() },
             },
             deregister,

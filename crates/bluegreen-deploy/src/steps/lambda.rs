@@ -25,7 +25,7 @@ use self::{
 use super::drain::{counted, whole_seconds};
 use crate::{
     Consumer, Context, Declaration, Moment, Permission, Resource, Result, Shared, SourceQueue,
-    Step,
+    Step, Wildcard,
     stack_file::{self, ConsumerKind, LambdaSettings},
 };
 
@@ -269,16 +269,27 @@ impl Lambda {
     }
 
     /// Returns the permissions to look at mappings or rules of both stacks and to make `change` on those of
-    /// one.
-    fn permissions(&self, trigger: Trigger, change: &'static str) -> Vec<Permission> {
+    /// `changed`.
+    fn permissions(
+        &self,
+        trigger: Trigger,
+        change: &'static str,
+        changed: &[StackReference],
+    ) -> Vec<Permission> {
         let mut permissions = match trigger {
             Trigger::Mappings => [
-                Permission::on("*", &["lambda:ListEventSourceMappings"]),
-                Permission::on("event-source-mapping:*", &[change]),
+                Permission::unlimited(&["lambda:ListEventSourceMappings"]),
+                Permission::across("event-source-mapping:*", self.mappings_of(changed), &[change]),
             ],
             Trigger::Rules => [
-                Permission::on("*", &["events:ListEventBuses", "events:ListRuleNamesByTarget"]),
-                Permission::on("rule/*", &["events:DescribeRule", change]),
+                Permission::unlimited(&["events:ListEventBuses", "events:ListRuleNamesByTarget"]),
+                Permission::across(
+                    "rule/*",
+                    Wildcard::because(
+                        "rules are found by their targets, not named in the stack file",
+                    ),
+                    &["events:DescribeRule", change],
+                ),
             ],
         }
         .concat();
@@ -289,6 +300,19 @@ impl Lambda {
             permissions.extend(Permission::on(function, &looks));
         }
         permissions
+    }
+
+    /// Says which mappings the permissions are about whose ids nobody knows beforehand: whether AWS compares
+    /// the function with its alias or without is not documented.
+    fn mappings_of(&self, stacks: &[StackReference]) -> Wildcard {
+        let functions = stacks.iter().map(|&stack| {
+            let alias = self.config.alias.as_ref().map_or(String::new(), |it| format!(":{it}"));
+            [String::new(), alias].map(|it| format!("function:{}{it}", self.function(stack)))
+        });
+        let mut functions: Vec<String> = functions.flatten().collect();
+        functions.dedup();
+        let functions: Vec<&str> = functions.iter().map(String::as_str).collect();
+        Wildcard::because("AWS makes the ids of mappings").given("lambda:FunctionArn", &functions)
     }
 
     /// Returns the permissions to count the messages of the queues of `stack`.

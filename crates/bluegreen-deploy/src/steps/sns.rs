@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use bluegreen_core::{Arn, Error, Pair, StackReference};
+use bluegreen_core::{Error, Pair, StackReference};
 use bluegreen_sns::{FilterPolicy, SnsToolkit, Subscription};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -136,10 +136,9 @@ impl Sns {
     fn permissions(&self, change: Option<&'static str>) -> Vec<Permission> {
         let actions: Vec<&'static str> =
             ["sns:GetSubscriptionAttributes"].into_iter().chain(change).collect();
-        let mut permissions = Permission::on("*", &actions);
-        let topic = self.settings.config.topic.as_ref().and_then(|it| it.parse::<Arn>().ok());
-        if let Some(topic) = topic {
-            permissions.extend(Permission::on(topic.resource, &["sns:ListSubscriptionsByTopic"]));
+        let mut permissions = Permission::unlimited(&actions);
+        if let Some(topic) = &self.settings.config.topic {
+            permissions.extend(Permission::on(topic, &["sns:ListSubscriptionsByTopic"]));
         }
         permissions
     }

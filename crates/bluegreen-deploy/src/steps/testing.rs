@@ -8,7 +8,9 @@ use std::{
 
 use bluegreen_core::{Clock, StackReference};
 
-use crate::{Context, Declaration, Inspection, Limits, Pointer, Result, Rounds, Step, Store};
+use crate::{
+    Context, Declaration, Inspection, Limits, Permission, Pointer, Result, Rounds, Step, Store,
+};
 
 /// The time of day at which every test begins.
 pub(crate) const START: SystemTime = SystemTime::UNIX_EPOCH;
@@ -74,4 +76,9 @@ pub(crate) fn declaration(service: &'static str, name: &str) -> Declaration {
         after: None,
         optional: false,
     }
+}
+
+/// Returns the actions of `permissions`, each with its resource.
+pub(crate) fn allowed(permissions: &[Permission]) -> Vec<(&'static str, &str)> {
+    permissions.iter().map(|it| (it.action, it.resource.as_str())).collect()
 }

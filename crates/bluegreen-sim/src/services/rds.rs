@@ -196,7 +196,11 @@ pub(super) fn concerns(world: &World, call: &Call) -> Concerns {
             [named("cluster", "DBClusterIdentifier")].into_iter().chain(snapshot).collect()
         }
         "DescribeDBClusterSnapshots" => {
-            vec![named("cluster-snapshot", "DBClusterSnapshotIdentifier")]
+            // [IAM]: on both, every cluster where none is named.
+            vec![
+                named("cluster-snapshot", "DBClusterSnapshotIdentifier"),
+                named("cluster", "DBClusterIdentifier"),
+            ]
         }
         "AddTagsToResource" | "ListTagsForResource" => {
             vec![call.text("ResourceName").unwrap_or("*").to_owned()]

@@ -7,7 +7,7 @@ use bluegreen_aurora::{ClusterState, FinalSnapshot, Suspended};
 use bluegreen_core::StackReference;
 
 use super::{Aurora, cluster};
-use crate::{Context, Effect, Inspection, Permission, Result, Step, StepId};
+use crate::{Context, Effect, Inspection, Permission, Result, Step, StepId, Wildcard};
 
 /// Stops the cluster of `stack`.
 #[derive(Debug)]
@@ -194,17 +194,33 @@ impl Step for Delete {
     fn permissions(&self) -> Vec<Permission> {
         let actions = ["rds:DeleteDBCluster", "rds:StartDBCluster"];
         let mut permissions = self.aurora.permissions(self.stack, &actions);
+        let name = self.aurora.name(self.stack).to_lowercase();
         if self.aurora.settings.final_snapshot {
-            let name = self.aurora.name(self.stack).to_lowercase();
-            let snapshots = format!("cluster-snapshot:{name}-*");
+            let snapshots =
+                Wildcard::because("the snapshot's name ends with the time of the release");
             let actions = ["rds:DeleteDBCluster", "rds:DescribeDBClusterSnapshots"];
-            permissions.extend(Permission::on(snapshots, &actions));
+            let named = format!("cluster-snapshot:{name}-*");
+            permissions.extend(Permission::across(named, snapshots, &actions));
+            let any =
+                Wildcard::because("a look at a snapshot is evaluated against every cluster, too");
             let actions = ["rds:DescribeDBClusterSnapshots"];
-            permissions.extend(Permission::on("cluster:*", &actions));
+            permissions.extend(Permission::across("cluster:*", any, &actions));
         }
-        permissions.extend(Permission::on("db:*", &["rds:DeleteDBInstance"]));
-        let actions = ["application-autoscaling:RegisterScalableTarget"];
-        permissions.extend(Permission::on("scalable-target/*", &actions));
+        let made = Wildcard::because(
+            "the stack file does not name a cluster's instances: add those whose names begin otherwise",
+        );
+        permissions.extend(Permission::across(
+            format!("db:{name}-*"),
+            made,
+            &["rds:DeleteDBInstance"],
+        ));
+        let scaled = Wildcard::because("AWS names the readers that scaling adds").given(
+            "aws:ResourceTag/application-autoscaling:resourceId",
+            &[&self.aurora.arn(self.stack)],
+        );
+        let readers = "db:application-autoscaling-*";
+        permissions.extend(Permission::across(readers, scaled, &["rds:DeleteDBInstance"]));
+        permissions.extend(Aurora::scaling());
         permissions
     }
 

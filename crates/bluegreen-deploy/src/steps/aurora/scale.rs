@@ -31,10 +31,7 @@ impl Aurora {
     }
 
     fn scaling_permissions(&self) -> Vec<Permission> {
-        let mut permissions = self.looks();
-        let actions = ["application-autoscaling:RegisterScalableTarget"];
-        permissions.extend(Permission::on("scalable-target/*", &actions));
-        permissions
+        [self.looks(), Self::scaling()].concat()
     }
 }
 

@@ -9,7 +9,7 @@ use bluegreen_core::{
 };
 
 use super::*;
-use crate::steps::testing::World;
+use crate::steps::testing::{World, allowed};
 
 type Account = Arc<Mutex<Vec<Alarm>>>;
 
@@ -278,13 +278,9 @@ fn effects_undos_and_permissions_fit_the_steps() {
     assert_eq!((enable.effect(), disable.effect()), (Effect::Harmless, Effect::Disables(A)));
     assert_eq!(enable.undo(), Some("cloudwatch.disable-alarms"));
     assert_eq!(disable.undo(), Some("cloudwatch.enable-alarms"));
-    let permission = |resource: &str, action| Permission { action, resource: resource.to_owned() };
     assert_eq!(
-        disable.permissions(),
-        [
-            permission("*", "cloudwatch:DescribeAlarms"),
-            permission("alarm:shop-a-*", "cloudwatch:DisableAlarmActions"),
-        ]
+        allowed(&disable.permissions()),
+        [("cloudwatch:DescribeAlarms", "*"), ("cloudwatch:DisableAlarmActions", "alarm:shop-a-*"),]
     );
 }
 

@@ -263,8 +263,16 @@ impl Step for HandOver {
     fn permissions(&self) -> Vec<Permission> {
         let mut permissions = self.lambda.queue_permissions(self.old());
         for trigger in self.lambda.kinds.exclusive() {
-            permissions.extend(self.lambda.permissions(trigger, trigger.disable_action()));
-            permissions.extend(self.lambda.permissions(trigger, trigger.enable_action()));
+            permissions.extend(self.lambda.permissions(
+                trigger,
+                trigger.disable_action(),
+                &[self.old()],
+            ));
+            permissions.extend(self.lambda.permissions(
+                trigger,
+                trigger.enable_action(),
+                &[self.to],
+            ));
         }
         permissions.sort();
         permissions.dedup();

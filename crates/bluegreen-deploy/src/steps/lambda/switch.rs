@@ -59,7 +59,7 @@ impl Step for Enable {
     }
 
     fn permissions(&self) -> Vec<Permission> {
-        self.lambda.permissions(self.trigger, self.trigger.enable_action())
+        self.lambda.permissions(self.trigger, self.trigger.enable_action(), &[self.stack])
     }
 
     async fn model(&self, context: &Context<'_>) -> Result<Option<(String, serde_json::Value)>> {
@@ -129,7 +129,8 @@ impl Step for Disable {
     }
 
     fn permissions(&self) -> Vec<Permission> {
-        let mut permissions = self.lambda.permissions(self.trigger, self.trigger.disable_action());
+        let mut permissions =
+            self.lambda.permissions(self.trigger, self.trigger.disable_action(), &[self.stack]);
         if self.trigger == Trigger::Mappings {
             permissions.extend(self.lambda.queue_permissions(self.stack));
         }

@@ -14,7 +14,7 @@ use crate::{
         ConsumerKind::{Exclusive, Mirror, Off},
         Feed,
     },
-    steps::testing::World,
+    steps::testing::{World, allowed},
 };
 
 fn needed(from: &str, to: &str) -> Inspection {
@@ -485,18 +485,24 @@ fn effects_undos_memories_and_permissions_fit_the_steps() {
     assert_eq!(disable.undo(), Some("lambda.enable-mappings"));
     assert_eq!(disable.memory().as_deref(), Some("lambda.ingest/a/mappings"));
     assert_eq!(rules.memory(), None, "the hand-over remembers what is exclusive");
-    let permission = |resource: &str, action| Permission { action, resource: resource.to_owned() };
     let permissions = disable.permissions();
     for expected in [
-        permission("*", "lambda:ListEventSourceMappings"),
-        permission("event-source-mapping:*", "lambda:UpdateEventSourceMapping"),
-        permission("function:ingest-a", "lambda:GetFunction"),
-        permission("function:ingest-b", "lambda:GetAlias"),
-        permission("orders-a", "sqs:GetQueueAttributes"),
+        ("lambda:ListEventSourceMappings", "*"),
+        ("lambda:UpdateEventSourceMapping", "event-source-mapping:*"),
+        ("lambda:GetFunction", "function:ingest-a"),
+        ("lambda:GetAlias", "function:ingest-b"),
+        ("sqs:GetQueueAttributes", "orders-a"),
     ] {
-        assert!(permissions.contains(&expected), "{expected:?}");
+        assert!(allowed(&permissions).contains(&expected), "{expected:?}");
     }
-    assert!(rules.permissions().contains(&permission("rule/*", "events:DisableRule")));
+    assert!(allowed(&rules.permissions()).contains(&("events:DisableRule", "rule/*")));
+    let change = permissions.iter().find(|it| it.action == "lambda:UpdateEventSourceMapping");
+    let narrowed = &change.unwrap().wildcard.as_ref().unwrap().conditions;
+    assert_eq!(
+        narrowed["lambda:FunctionArn"],
+        ["function:ingest-a", "function:ingest-a:live"],
+        "the mappings of the stack that it acts on, and no others"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,7 +10,7 @@ use bluegreen_sns::{FilterScope, MockSnsToolkit, SnsConfig};
 use serde_json::json;
 
 use super::*;
-use crate::steps::testing::World;
+use crate::steps::testing::{World, allowed};
 
 /// The subscriptions of an account: `None` is off, an inner `None` is without a policy.
 type Account = Arc<Mutex<Pair<Option<Option<&'static str>>>>>;
@@ -395,13 +395,12 @@ fn effects_undos_and_permissions_fit_the_steps() {
 
     assert_eq!((enable.effect(), disable.effect()), (Effect::Harmless, Effect::Disables(A)));
     assert_eq!((enable.undo(), disable.undo()), (Some("sns.disable"), Some("sns.enable")));
-    let permission = |resource: &str, action| Permission { action, resource: resource.to_owned() };
     assert_eq!(
-        disable.permissions(),
+        allowed(&disable.permissions()),
         [
-            permission("*", "sns:GetSubscriptionAttributes"),
-            permission("*", "sns:SetSubscriptionAttributes"),
-            permission("catalogue", "sns:ListSubscriptionsByTopic"),
+            ("sns:GetSubscriptionAttributes", "*"),
+            ("sns:SetSubscriptionAttributes", "*"),
+            ("sns:ListSubscriptionsByTopic", "arn:aws:sns:eu-west-1:123456789012:catalogue"),
         ]
     );
 }
