@@ -64,7 +64,13 @@ fn main() -> ExitCode {
         println!("\nviolated by: {replay}");
         violations.iter().for_each(|it| println!("  {it}"));
     }
-    println!("{} passed, {} failed", found.runs - found.failures.len(), found.failures.len());
+    // As `cargo test` says it, for whoever counts.
+    let word = if found.failures.is_empty() { "ok" } else { "FAILED" };
+    println!(
+        "test result: {word}. {} passed; {} failed",
+        found.runs - found.failures.len(),
+        found.failures.len()
+    );
     match (found.failures.is_empty(), arguments.broken) {
         (true, None) => ExitCode::SUCCESS,
         // A break that nothing shows is a search that sees nothing.

@@ -16,7 +16,7 @@ const BENCHMARK: &str = "shop";
 /// When something cannot be built, and when the steps overlap too little.
 pub(crate) fn run(root: &Path) -> Result<()> {
     println!("building the workspace (some minutes the first time)");
-    let programs = cargo::build(root)?;
+    let programs = cargo::build(root, cargo::ALL)?;
     let emulators = Emulators::start(root, false)?;
     let file = shop::copy(root, &root.join("target/bench"))?;
     let mut create = Command::new(programs.binary("shop-fixture")?);

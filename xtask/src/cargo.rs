@@ -107,14 +107,17 @@ struct Program {
     path: PathBuf,
 }
 
-/// Builds the whole workspace, tests and examples included.
+/// What is built for tests: the whole workspace, tests and examples included.
+pub(crate) const ALL: &[&str] = &["--workspace", "--all-targets"];
+
+/// Builds what `arguments` say.
 ///
 /// # Errors
 ///
 /// When something does not compile.
-pub(crate) fn build(root: &Path) -> Result<Programs> {
-    let mut build = cargo(root, ["build", "--workspace", "--all-targets"]);
-    let messages = output(build.arg("--message-format=json-render-diagnostics"))?;
+pub(crate) fn build(root: &Path, arguments: &[&str]) -> Result<Programs> {
+    let mut build = cargo(root, ["build", "--message-format=json-render-diagnostics"]);
+    let messages = output(build.args(arguments))?;
     Ok(Programs(messages.lines().filter_map(program).collect()))
 }
 

@@ -1,4 +1,4 @@
-//! What continuous integration runs: the quick checks first, then all that `test` does.
+//! What continuous integration runs: the quick checks first, then all that `test` does, then the search.
 
 use std::path::Path;
 
@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use crate::{
     cargo::{self, cargo},
+    simulate,
     stages::Stages,
     test, tidy, tree,
 };
@@ -25,8 +26,10 @@ pub(crate) fn run(root: &Path) -> Result<()> {
             let mut doc = cargo(root, ["doc", "--workspace", "--no-deps", "--quiet"]);
             cargo::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
         });
+        simulate::add(&mut stages, root);
     } else {
         stages.skip("documentation", test::DOES_NOT_BUILD);
+        stages.skip("simulation", test::DOES_NOT_BUILD);
     }
     // Advisories are left to `cargo deny check`: a new one must not stop an unrelated change.
     if cargo::succeeds(&mut cargo(root, ["deny", "--version"])) {

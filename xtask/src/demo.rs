@@ -20,7 +20,7 @@ use crate::{
 /// When anything is not as it must be.
 pub(crate) fn run(root: &Path, keep: bool) -> Result<()> {
     println!("building the workspace (some minutes the first time)");
-    let programs = cargo::build(root)?;
+    let programs = cargo::build(root, cargo::ALL)?;
     let emulators = Emulators::start(root, keep)?;
     let demo = Demo {
         programs: &programs,

@@ -10,6 +10,7 @@ mod demo;
 mod emulators;
 mod python;
 mod shop;
+mod simulate;
 mod stages;
 mod test;
 mod tidy;
@@ -45,6 +46,13 @@ enum Chore {
     },
     /// Measures how well the steps of the shop overlap, in emulators that answer after 50 ms.
     Bench,
+    /// Searches for releases that harm, in simulated accounts; every failure is told with the command that
+    /// shows it again.
+    Simulate {
+        /// What is handed to the search: --seeds N --from FIRST --break HOW --exhaustively --show.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Checks what the toolkits pull in: no other service's SDK, no mocks, no TLS.
     Tree,
     /// Checks what no lint checks: how files begin, what they are called, what they leave undone.
@@ -67,6 +75,7 @@ fn run(chore: Chore, root: &Path) -> Result<()> {
         Chore::Ci => ci::run(root),
         Chore::Demo { keep } => demo::run(root, keep),
         Chore::Bench => bench::run(root),
+        Chore::Simulate { arguments } => simulate::run(root, &arguments),
         Chore::Tree => tree::check(root),
         Chore::Tidy => tidy::check(root),
     }

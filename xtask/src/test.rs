@@ -37,7 +37,7 @@ pub(crate) fn add(stages: &mut Stages, root: &Path) -> bool {
         let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
         cargo::run(&mut cargo(root, clippy))
     });
-    let Some(programs) = stages.make("build", || cargo::build(root)) else {
+    let Some(programs) = stages.make("build", || cargo::build(root, cargo::ALL)) else {
         for name in ["tests", "documentation tests", "emulator tests"] {
             stages.skip(name, DOES_NOT_BUILD);
         }

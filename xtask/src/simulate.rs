@@ -1,0 +1,73 @@
+//! Searches for releases that harm, in simulated accounts: by chance, and exhaustively in the corner shop.
+
+use std::{
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, ensure};
+
+use crate::{
+    cargo::{self, Programs},
+    stages::{Counts, Stages},
+};
+
+/// How many seeds continuous integration tries.
+const SEEDS: &str = "400";
+
+/// How long the rehearsal of the example shop may take.
+const REHEARSAL: Duration = Duration::from_secs(2);
+
+/// Builds the search, and runs it with the arguments that were typed.
+///
+/// # Errors
+///
+/// When it finds something, or cannot be built.
+pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
+    println!("building for speed (some minutes the first time)");
+    let programs = build(root)?;
+    cargo::run(Command::new(programs.binary("bluegreen-search")?).args(arguments))
+}
+
+/// Runs the stages of continuous integration.
+pub(crate) fn add(stages: &mut Stages, root: &Path) {
+    let Some(programs) = stages.make("release build", || build(root)) else {
+        for name in ["rehearsal", "search by chance", "search of every call"] {
+            stages.skip(name, "it does not build");
+        }
+        return;
+    };
+    stages.make("rehearsal", || rehearse(root, &programs));
+    stages.run("search by chance", || search(&programs, &["--seeds", SEEDS]));
+    stages.run("search of every call", || search(&programs, &["--exhaustively"]));
+}
+
+fn build(root: &Path) -> Result<Programs> {
+    // Both at once: fewer packages or other features would be another build of all SDKs.
+    cargo::build(
+        root,
+        &["--release", "--package", "bluegreen-cli", "--package", "bluegreen-search"],
+    )
+}
+
+fn search(programs: &Programs, arguments: &[&str]) -> Result<Counts> {
+    cargo::tests(Command::new(programs.binary("bluegreen-search")?).args(arguments))
+}
+
+/// Rehearses the example shop twice, as the README says.
+#[expect(clippy::disallowed_methods, reason = "it is about the time that people wait")]
+fn rehearse(root: &Path, programs: &Programs) -> Result<()> {
+    let rehearse = || {
+        let mut command = Command::new(programs.binary("bluegreen")?);
+        command.current_dir(root).args(["rehearse", "examples/shop/bluegreen.toml"]);
+        cargo::output(&mut command)
+    };
+    let began = Instant::now();
+    let first = rehearse()?;
+    let took = began.elapsed();
+    println!("{first}in {took:.2?}");
+    ensure!(took < REHEARSAL, "the rehearsal took {took:.2?}, more than {REHEARSAL:?}");
+    ensure!(first == rehearse()?, "the same seed did not print the same bytes");
+    Ok(())
+}
