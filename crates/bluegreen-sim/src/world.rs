@@ -52,6 +52,8 @@ pub struct World {
     pub(crate) slowness: u32,
     pub(crate) breaks: bool,
     pub(crate) produces: bool,
+    /// The ARN of whoever makes the present call.
+    pub(crate) asking: String,
     start: SystemTime,
     now: Duration,
     to_happen: BTreeMap<(Duration, u64), Event>,
@@ -132,6 +134,7 @@ impl World {
             slowness: 1,
             breaks: false,
             produces: true,
+            asking: String::new(),
             start: settings.start,
             now: Duration::ZERO,
             to_happen: BTreeMap::new(),

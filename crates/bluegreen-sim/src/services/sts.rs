@@ -8,7 +8,7 @@ pub(super) fn answer(world: &mut World, call: &Call) -> Answer {
     match call.operation.as_str() {
         "GetCallerIdentity" => Ok(json!({
             "Account": world.account,
-            "Arn": format!("arn:{}:sts::{}:assumed-role/simulated/simulated", world.partition, world.account),
+            "Arn": world.asking,
             "UserId": call.access_key,
         })),
         _ => Err(super::unknown(call)),

@@ -1,0 +1,77 @@
+//! The command `bluegreen-sim`: a simulated AWS account behind HTTP, for any AWS SDK and the AWS CLI.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what a command does")]
+
+mod serve;
+
+use std::{net::Ipv4Addr, process::ExitCode};
+
+use bluegreen_sim::{Settings, SimulatedAccount, Times};
+use clap::{Args, Parser, Subcommand};
+use tokio::net::TcpListener;
+
+/// A simulated AWS account.
+#[derive(Debug, Parser)]
+#[command(name = "bluegreen-sim", version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answer the AWS API on a port of this machine, until it is interrupted.
+    ///
+    /// Any credentials do, and may do everything. The account has one pair of everything to begin with; the
+    /// time is the real one, so that a cluster takes its ten minutes to start.
+    Serve(ServeArguments),
+}
+
+#[derive(Debug, Args)]
+struct ServeArguments {
+    /// The port on 127.0.0.1; 0 takes a free one, and prints it.
+    #[arg(long, default_value_t = 4599)]
+    port: u16,
+    /// What all chance comes from.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Let everything happen at once.
+    #[arg(long)]
+    instant: bool,
+    /// Begin with an empty account.
+    #[arg(long)]
+    empty: bool,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let Command::Serve(arguments) = Arguments::parse().command;
+    let listener = match TcpListener::bind((Ipv4Addr::LOCALHOST, arguments.port)).await {
+        Ok(listener) => listener,
+        Err(err) => {
+            eprintln!("error: nobody can listen on port {}: {err}", arguments.port);
+            return ExitCode::FAILURE;
+        }
+    };
+    #[expect(clippy::disallowed_methods, reason = "only the command asks for the time of day")]
+    let start = std::time::SystemTime::now();
+    let times = if arguments.instant { Times::instant() } else { Times::default() };
+    let account = SimulatedAccount::new(Settings {
+        seed: arguments.seed,
+        times,
+        start,
+        strangers: true,
+        ..Settings::default()
+    });
+    if !arguments.empty {
+        account.world(serve::furnish);
+    }
+    match listener.local_addr() {
+        Ok(address) => {
+            println!("export AWS_ENDPOINT_URL=http://{address}");
+            println!("export AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any AWS_REGION=eu-west-1");
+        }
+        Err(err) => eprintln!("warning: the port is not known: {err}"),
+    }
+    serve::serve(listener, account).await;
+    ExitCode::SUCCESS
+}
