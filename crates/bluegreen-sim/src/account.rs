@@ -55,6 +55,9 @@ pub struct Settings {
     pub rates: bool,
     /// Whether those who sign with an access key that the account does not know may do everything.
     pub strangers: bool,
+    /// What the URLs of queues begin with, `http://127.0.0.1:4599`; with AWS's own hosts when left out. Some SDKs
+    /// send to whatever host a queue's URL names.
+    pub queue_host: Option<String>,
 }
 
 impl Default for Settings {
@@ -69,6 +72,7 @@ impl Default for Settings {
             start: SystemTime::UNIX_EPOCH + Duration::from_secs(1_796_083_200),
             rates: true,
             strangers: false,
+            queue_host: None,
         }
     }
 }

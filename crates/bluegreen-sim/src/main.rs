@@ -1,9 +1,13 @@
 //! The command `bluegreen-sim`: a simulated AWS account behind HTTP, for any AWS SDK and the AWS CLI.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what a command does")]
+#![expect(clippy::print_stderr, reason = "printing is what a command does")]
 
 mod serve;
 
-use std::{net::Ipv4Addr, process::ExitCode};
+use std::{
+    io::{self, Write},
+    net::Ipv4Addr,
+    process::ExitCode,
+};
 
 use bluegreen_sim::{Settings, SimulatedAccount, Times};
 use clap::{Args, Parser, Subcommand};
@@ -37,6 +41,9 @@ struct ServeArguments {
     /// Let everything happen at once.
     #[arg(long)]
     instant: bool,
+    /// Throttle nobody, however many calls there are in a second.
+    #[arg(long)]
+    unlimited: bool,
     /// Begin with an empty account.
     #[arg(long)]
     empty: bool,
@@ -55,23 +62,32 @@ async fn main() -> ExitCode {
     #[expect(clippy::disallowed_methods, reason = "only the command asks for the time of day")]
     let start = std::time::SystemTime::now();
     let times = if arguments.instant { Times::instant() } else { Times::default() };
+    let url = match listener.local_addr() {
+        Ok(address) => format!("http://{address}"),
+        Err(err) => {
+            eprintln!("error: the port that was taken is not known: {err}");
+            return ExitCode::FAILURE;
+        }
+    };
     let account = SimulatedAccount::new(Settings {
         seed: arguments.seed,
         times,
         start,
+        rates: !arguments.unlimited,
         strangers: true,
+        queue_host: Some(url.clone()),
         ..Settings::default()
     });
     if !arguments.empty {
         account.world(serve::furnish);
     }
-    match listener.local_addr() {
-        Ok(address) => {
-            println!("export AWS_ENDPOINT_URL=http://{address}");
-            println!("export AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any AWS_REGION=eu-west-1");
-        }
-        Err(err) => eprintln!("warning: the port is not known: {err}"),
-    }
+    // Whoever does not read this knows it already.
+    let _ = write!(
+        io::stdout(),
+        "export AWS_ENDPOINT_URL={url}\n\
+         export AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any\n\
+         export AWS_REGION=eu-west-1 AWS_DEFAULT_REGION=eu-west-1\n"
+    );
     serve::serve(listener, account).await;
     ExitCode::SUCCESS
 }

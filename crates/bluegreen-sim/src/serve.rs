@@ -89,6 +89,7 @@ fn failure(status: StatusCode, text: String) -> Response<Full<Bytes>> {
 pub(crate) fn furnish(world: &mut World) {
     let topic = world.add_topic("catalogue");
     let stream = world.add_stream("clicks");
+    world.add_deployment("d-EXAMPLE01", &["BeforeAllowTraffic", "AfterAllowTraffic"]);
     for (stack, on) in [("a", true), ("b", false)] {
         let cluster = format!("orders-{stack}");
         world.add_cluster(&cluster, 2, if on { "available" } else { "stopped" });

@@ -54,6 +54,7 @@ pub struct World {
     pub(crate) produces: bool,
     /// The ARN of whoever makes the present call.
     pub(crate) asking: String,
+    pub(crate) queue_host: Option<String>,
     start: SystemTime,
     now: Duration,
     to_happen: BTreeMap<(Duration, u64), Event>,
@@ -135,6 +136,7 @@ impl World {
             breaks: false,
             produces: true,
             asking: String::new(),
+            queue_host: settings.queue_host.clone(),
             start: settings.start,
             now: Duration::ZERO,
             to_happen: BTreeMap::new(),

@@ -36,6 +36,8 @@ pub struct Alarm {
     pub composite: bool,
     /// `OK`, `ALARM`, `INSUFFICIENT_DATA`.
     pub state: String,
+    /// The ARNs of what is told, or scaled, when it goes off.
+    pub actions: Vec<String>,
     actions_enabled: Lagging<bool>,
 }
 
@@ -60,9 +62,17 @@ impl World {
             name: name.to_owned(),
             composite,
             state: "OK".to_owned(),
+            actions: Vec::new(),
             actions_enabled: Lagging::new(actions_enabled),
         };
         self.cloudwatch.alarms.insert(name.to_owned(), alarm);
+    }
+
+    /// Says whom an alarm tells, or what it scales, by ARN.
+    pub fn set_alarm_actions(&mut self, name: &str, actions: &[&str]) {
+        if let Some(alarm) = self.cloudwatch.alarms.get_mut(name) {
+            alarm.actions = actions.iter().map(|it| (*it).to_owned()).collect();
+        }
     }
 
     /// Puts an alarm into a state: `OK`, `ALARM`, `INSUFFICIENT_DATA`.
@@ -170,6 +180,7 @@ fn describe(world: &mut World, call: &Call) -> Answer {
             "AlarmArn": world.arn("cloudwatch", &format!("alarm:{}", it.name)),
             "ActionsEnabled": it.actions_enabled.seen(world.now()),
             "StateValue": it.state,
+            "AlarmActions": it.actions,
         }));
     }
     Ok(json!({
@@ -194,6 +205,7 @@ fn switch_all(world: &mut World, call: &Call, on: bool) -> Answer {
 fn put(world: &mut World, call: &Call, composite: bool) -> Answer {
     let name = required(call, "AlarmName")?.to_owned();
     world.add_alarm(&name, composite, call.flag("ActionsEnabled").unwrap_or(true));
+    world.set_alarm_actions(&name, &call.texts("AlarmActions"));
     Ok(json!({}))
 }
 

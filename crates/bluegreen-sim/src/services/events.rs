@@ -13,7 +13,7 @@ use crate::{Call, Lagging, Refusal, World, call::Answer};
 /// §7: how many names are on a page.
 const PAGE: usize = 100;
 
-/// §7: two changes of a rule that come so close are one too many.
+/// §7: two changes of a rule that come so close are one too many, unless changes of rules take no time.
 const AT_ONCE: Duration = Duration::from_millis(100);
 
 /// What there is of EventBridge.
@@ -110,10 +110,20 @@ pub(super) fn happen(_world: &mut World, event: EventsEvent) {
 
 pub(super) fn answer(world: &mut World, call: &Call) -> Answer {
     match call.operation.as_str() {
+        "CreateArchive" => create_archive(world, call),
         "CreateEventBus" => {
             let name = call.required("Name")?.to_owned();
             world.add_bus(&name);
             Ok(json!({ "EventBusArn": world.arn("events", &format!("event-bus/{name}")) }))
+        }
+        "DescribeEventBus" => {
+            let name =
+                call.text("Name").unwrap_or("default").rsplit('/').next().unwrap_or_default();
+            if !world.events.buses.contains(name) {
+                return Err(missing("Event bus", name));
+            }
+            let arn = world.arn("events", &format!("event-bus/{name}"));
+            Ok(json!({ "Name": name, "Arn": arn }))
         }
         "DescribeRule" => {
             let it = rule(world, call)?.clone();
@@ -190,12 +200,13 @@ fn shown(world: &World, it: &Rule) -> Value {
 
 fn switch_call(world: &mut World, call: &Call, on: bool) -> Answer {
     let (now, shown) = (world.now(), world.stale_until());
+    let at_once = AT_ONCE.min(world.times.rule.most);
     let it = rule(world, call)?;
     if let Some(service) = &it.managed_by {
         let message = format!("Rule {} is managed by {service}.", it.name);
         return Err(Refusal::bad("ManagedRuleException", message));
     }
-    if it.changed.is_some_and(|it| now < it + AT_ONCE) {
+    if it.changed.is_some_and(|it| now < it + at_once) {
         let message = format!("Rule {} was modified concurrently.", it.name);
         return Err(Refusal::bad("ConcurrentModificationException", message));
     }
@@ -284,6 +295,25 @@ fn put(world: &mut World, call: &Call) -> Answer {
     let arn = shown(world, &rule)["Arn"].clone();
     world.events.rules.insert(key, rule);
     Ok(json!({ "RuleArn": arn }))
+}
+
+/// Makes no archive, only the rule that AWS makes and manages for it.
+fn create_archive(world: &mut World, call: &Call) -> Answer {
+    let name = call.required("ArchiveName")?.to_owned();
+    let source = call.required("EventSourceArn")?;
+    let bus = source.rsplit('/').next().unwrap_or_default().to_owned();
+    if !world.events.buses.contains(&bus) {
+        return Err(missing("Event bus", &bus));
+    }
+    let rule = format!("Events-Archive-{name}");
+    let target = world.arn("events", &format!("archive/{name}"));
+    world.add_rule(&bus, &rule, &target, true);
+    world.change_rule(&bus, &rule, |it| {
+        it.managed_by = Some("prod.vhs.events.aws.internal".to_owned());
+        it.schedule = None;
+        it.pattern = Some(r#"{"replay-name":[{"exists":false}]}"#.to_owned());
+    });
+    Ok(json!({ "ArchiveArn": target, "State": "ENABLED" }))
 }
 
 fn put_targets(world: &mut World, call: &Call) -> Answer {

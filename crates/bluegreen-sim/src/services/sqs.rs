@@ -13,6 +13,9 @@ const BETWEEN_PURGES: Duration = Duration::from_secs(60);
 /// How long a message is hidden that somebody has received by a call.
 const VISIBILITY: Duration = Duration::from_secs(30);
 
+/// How many messages a call may send.
+const MOST_IN_A_BATCH: usize = 10;
+
 /// What there is of SQS.
 #[derive(Debug, Default)]
 pub struct Sqs {
@@ -219,7 +222,12 @@ pub(super) fn answer(world: &mut World, call: &Call) -> Answer {
         })),
         "PurgeQueue" => purge(world, call),
         "ReceiveMessage" => receive_message(world, call),
-        "SendMessage" => send_message(world, call),
+        "SendMessage" => {
+            let name = queue_name(world, call)?;
+            let body = call.required("MessageBody")?.to_owned();
+            Ok(json!({ "MessageId": send_body(world, &name, body) }))
+        }
+        "SendMessageBatch" => send_batch(world, call),
         "SetQueueAttributes" => set_attributes(world, call),
         _ => Err(unknown(call)),
     }
@@ -236,7 +244,8 @@ pub(super) fn concerns(world: &World, call: &Call) -> Concerns {
 /// §4: names and hosts differ between partitions: URLs are asked for, not built.
 fn url_of(world: &World, name: &str) -> String {
     let suffix = if world.partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
-    format!("https://sqs.{}.{suffix}/{}/{name}", world.region, world.account)
+    let host = format!("https://sqs.{}.{suffix}", world.region);
+    format!("{}/{}/{name}", world.queue_host.as_ref().unwrap_or(&host), world.account)
 }
 
 fn missing() -> Refusal {
@@ -331,14 +340,43 @@ fn purge(world: &mut World, call: &Call) -> Answer {
     Ok(json!({}))
 }
 
-fn send_message(world: &mut World, call: &Call) -> Answer {
-    let name = queue_name(world, call)?;
-    let body = call.required("MessageBody")?.to_owned();
-    let number = send(world, &name).unwrap_or_default();
-    if let Some(queue) = world.sqs.queues.get_mut(&name) {
+/// Sends a message with a body, and returns its id.
+fn send_body(world: &mut World, queue: &str, body: String) -> String {
+    let number = send(world, queue).unwrap_or_default();
+    if let Some(queue) = world.sqs.queues.get_mut(queue) {
         queue.bodies.insert(number, body);
     }
-    Ok(json!({ "MessageId": format!("00000000-0000-4000-8000-{number:012x}") }))
+    message_id(number)
+}
+
+fn message_id(number: u64) -> String {
+    format!("00000000-0000-4000-8000-{number:012x}")
+}
+
+fn send_batch(world: &mut World, call: &Call) -> Answer {
+    let name = queue_name(world, call)?;
+    let entries = call.parameters.get("Entries").and_then(Value::as_array).cloned();
+    let entries = entries.unwrap_or_default();
+    // [BC:sqs SendMessageBatch]
+    match entries.len() {
+        0 => {
+            let code = "com.amazonaws.sqs#EmptyBatchRequest";
+            return Err(Refusal::bad(code, "There should be at least one entry in the request."));
+        }
+        1..=MOST_IN_A_BATCH => {}
+        count => {
+            let code = "com.amazonaws.sqs#TooManyEntriesInBatchRequest";
+            let message =
+                format!("Maximum number of entries per request are 10. You have sent {count}.");
+            return Err(Refusal::bad(code, message));
+        }
+    }
+    let sent = entries.iter().map(|it| {
+        let text = |name: &str| it.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let id = send_body(world, &name, text("MessageBody"));
+        json!({ "Id": text("Id"), "MessageId": id })
+    });
+    Ok(json!({ "Successful": sent.collect::<Vec<_>>(), "Failed": [] }))
 }
 
 fn receive_message(world: &mut World, call: &Call) -> Answer {
@@ -351,7 +389,7 @@ fn receive_message(world: &mut World, call: &Call) -> Answer {
         .iter()
         .map(|number| {
             json!({
-                "MessageId": format!("00000000-0000-4000-8000-{number:012x}"),
+                "MessageId": message_id(*number),
                 "ReceiptHandle": number.to_string(),
                 "Body": bodies.get(number).cloned().unwrap_or_else(|| number.to_string()),
             })

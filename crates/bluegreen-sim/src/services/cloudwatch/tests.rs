@@ -31,6 +31,17 @@ fn composite_alarms_are_shown_to_those_who_ask_for_them() {
 }
 
 #[test]
+fn an_alarm_shows_whom_it_tells() {
+    let mut world = world(0);
+    let parameters = json!({ "AlarmName": "late", "AlarmActions": ["arn:aws:sns:::pages"] });
+
+    answer(&mut world, &call("cloudwatch", "PutMetricAlarm", parameters)).unwrap();
+    let seen = describe(&mut world, json!({})).unwrap();
+
+    assert_eq!(seen["MetricAlarms"][0]["AlarmActions"], json!(["arn:aws:sns:::pages"]));
+}
+
+#[test]
 fn fifty_alarms_are_on_a_page_or_as_many_as_were_asked_for_up_to_a_hundred() {
     let mut world = world(120);
 

@@ -49,6 +49,25 @@ fn a_switch_is_seen_late_and_may_be_repeated_but_not_at_the_same_time() {
 }
 
 #[test]
+fn an_archive_has_a_rule_that_nobody_else_switches() {
+    let mut world = world();
+    let bus = ask(&mut world, "DescribeEventBus", json!({ "Name": "shop" })).unwrap();
+
+    ask(
+        &mut world,
+        "CreateArchive",
+        json!({ "ArchiveName": "orders", "EventSourceArn": bus["Arn"] }),
+    )
+    .unwrap();
+    let rule = json!({ "Name": "Events-Archive-orders", "EventBusName": "shop" });
+    let seen = ask(&mut world, "DescribeRule", rule.clone()).unwrap();
+    let refusal = ask(&mut world, "DisableRule", rule).unwrap_err();
+
+    assert_eq!((&seen["State"], seen["ManagedBy"].is_string()), (&json!("ENABLED"), true));
+    assert_eq!(refusal.code, "ManagedRuleException");
+}
+
+#[test]
 fn a_managed_rule_is_not_switched_and_a_missing_one_not_found() {
     let mut world = world();
     world.change_rule("default", "hourly", |it| {

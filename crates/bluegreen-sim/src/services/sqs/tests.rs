@@ -107,6 +107,37 @@ fn urls_are_of_the_partition() {
 }
 
 #[test]
+fn the_url_of_a_queue_names_the_host_that_the_account_answers_on() {
+    let settings =
+        Settings { queue_host: Some("http://127.0.0.1:4599".to_owned()), ..Settings::default() };
+    let mut world = World::new(&settings);
+    world.add_queue("ingest-b");
+
+    let url = answer(&mut world, &call("sqs", "GetQueueUrl", json!({ "QueueName": "ingest-b" })));
+
+    assert_eq!(url.unwrap()["QueueUrl"], "http://127.0.0.1:4599/123456789012/ingest-b");
+}
+
+#[test]
+fn ten_messages_are_sent_by_one_call_and_eleven_or_none_are_refused() {
+    let (mut world, arn) = world();
+    let mut send = |count: usize| {
+        let entries = (0..count).map(|it| json!({ "Id": it.to_string(), "MessageBody": "order" }));
+        let parameters =
+            json!({ "QueueUrl": url()["QueueUrl"], "Entries": entries.collect::<Vec<_>>() });
+        answer(&mut world, &call("sqs", "SendMessageBatch", parameters))
+    };
+
+    let ten = send(10).unwrap();
+    let [none, eleven] = [send(0), send(11)].map(|it| it.unwrap_err().code);
+
+    assert_eq!(ten["Successful"].as_array().map(Vec::len), Some(10));
+    assert_eq!(none, "com.amazonaws.sqs#EmptyBatchRequest");
+    assert_eq!(eleven, "com.amazonaws.sqs#TooManyEntriesInBatchRequest");
+    assert_eq!(world.sqs.queue(&arn).unwrap().len(), 10);
+}
+
+#[test]
 fn a_message_received_by_a_call_comes_back_when_nobody_deletes_it() {
     let (mut world, arn) = world();
     world.add_messages(&arn, 1);
