@@ -38,8 +38,8 @@ impl Emulators {
     ///
     /// When one of them cannot be installed, or does not answer within a minute.
     pub(crate) fn start(root: &Path, keep: bool) -> Result<Self> {
-        let folder = root.join("target/emulators");
-        let python = python::install(&folder)?;
+        let python = python::install(root, &python::EMULATORS)?;
+        let folder = root.join("target").join(python::EMULATORS.name);
         let moto = moto(&python, &folder, !keep)?;
         let ministack = ministack(&python, &folder, !keep)?;
         moto.answers("/moto-api/")?;
@@ -55,12 +55,7 @@ impl Emulators {
 
     /// Makes `command` speak to the emulators only, whatever this process has been given.
     pub(crate) fn point<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        for (name, _) in env::vars_os() {
-            if name.to_str().is_some_and(|it| it.starts_with("AWS_")) {
-                command.env_remove(name);
-            }
-        }
-        command.envs(self.environment())
+        point(command, &self.environment())
     }
 
     /// Leaves the emulators running, and says how to use and to end them.
@@ -135,21 +130,43 @@ fn ministack(python: &Python, folder: &Path, leashed: bool) -> Result<Emulator> 
 }
 
 fn environment(moto: u16, ministack: u16) -> Vec<(String, String)> {
-    let mut variables = vec![
-        ("AWS_ACCESS_KEY_ID".to_owned(), ACCOUNT.to_owned()),
-        ("AWS_SECRET_ACCESS_KEY".to_owned(), "none".to_owned()),
-        ("AWS_REGION".to_owned(), "eu-west-1".to_owned()),
-        ("AWS_CONFIG_FILE".to_owned(), "/dev/null".to_owned()),
-        ("AWS_SHARED_CREDENTIALS_FILE".to_owned(), "/dev/null".to_owned()),
-        ("AWS_EC2_METADATA_DISABLED".to_owned(), "true".to_owned()),
-        ("NO_PROXY".to_owned(), "127.0.0.1".to_owned()),
-        ("AWS_ENDPOINT_URL".to_owned(), format!("http://127.0.0.1:{moto}")),
-    ];
+    let mut variables = speaking_to(&format!("http://127.0.0.1:{moto}"));
     variables.extend(
         OF_MINISTACK
             .map(|it| (format!("AWS_ENDPOINT_URL_{it}"), format!("http://127.0.0.1:{ministack}"))),
     );
     variables
+}
+
+/// Returns the environment of an AWS tool that speaks to `url`, and asks nobody for credentials.
+pub(crate) fn speaking_to(url: &str) -> Vec<(String, String)> {
+    [
+        ("AWS_ACCESS_KEY_ID", ACCOUNT),
+        ("AWS_SECRET_ACCESS_KEY", "none"),
+        ("AWS_REGION", "eu-west-1"),
+        // Version 1 of the AWS CLI takes the Region from here only.
+        ("AWS_DEFAULT_REGION", "eu-west-1"),
+        ("AWS_CONFIG_FILE", "/dev/null"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+        ("NO_PROXY", "127.0.0.1"),
+        ("AWS_ENDPOINT_URL", url),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into()
+}
+
+/// Gives `command` these variables, and none of AWS's that this process has.
+pub(crate) fn point<'a>(
+    command: &'a mut Command,
+    variables: &[(String, String)],
+) -> &'a mut Command {
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(|it| it.starts_with("AWS_")) {
+            command.env_remove(name);
+        }
+    }
+    command.envs(variables.iter().map(|(name, value)| (name, value)))
 }
 
 /// Asks the operating system for a port that nobody listens on.

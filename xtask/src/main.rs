@@ -11,6 +11,7 @@ mod emulators;
 mod python;
 mod shop;
 mod simulate;
+mod simulated_account;
 mod stages;
 mod test;
 mod tidy;

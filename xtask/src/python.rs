@@ -1,4 +1,4 @@
-//! Installs the emulators, which are written in Python, under `target/`.
+//! Installs what is written in Python, the emulators and the AWS CLI, under `target/`.
 
 use std::{
     fs,
@@ -10,10 +10,34 @@ use anyhow::{Context, Result, bail};
 
 use crate::cargo;
 
-/// All packages, each with its version, as `pip freeze` writes them.
-const REQUIREMENTS: &str = include_str!("../requirements.txt");
-/// The packages asked for, when a Python cannot install all of those versions.
-const DIRECT: [&str; 3] = ["moto[server]==5.2.5", "ministack==1.5.33", "cbor2"];
+/// Packages that are installed together, apart from all others.
+#[derive(Debug)]
+pub(crate) struct Packages {
+    /// The folder under `target/`, which also says what it is.
+    pub(crate) name: &'static str,
+    /// All packages, each with its version, as `pip freeze` writes them.
+    requirements: &'static str,
+    /// Those asked for, when a Python cannot install all of those versions.
+    direct: &'static [&'static str],
+    /// The modules that are there when it is installed.
+    modules: &'static str,
+}
+
+/// The emulators of AWS.
+pub(crate) const EMULATORS: Packages = Packages {
+    name: "emulators",
+    requirements: include_str!("../emulators.txt"),
+    direct: &["moto[server]==5.2.5", "ministack==1.5.33", "cbor2"],
+    modules: "cbor2, ministack, moto",
+};
+
+/// The AWS CLI, of which other versions of some packages are needed than of the emulators.
+pub(crate) const AWS_CLI: Packages = Packages {
+    name: "aws-cli",
+    requirements: include_str!("../aws-cli.txt"),
+    direct: &["awscli==1.46.3"],
+    modules: "awscli",
+};
 
 /// Runs a module that ends when its standard input does, so that it outlives nobody who holds the other end.
 const LEASHED: &str = "\
@@ -23,7 +47,7 @@ sys.argv = sys.argv[1:]
 runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)
 ";
 
-/// A Python that has the emulators.
+/// A Python that has some packages.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Python {
     program: PathBuf,
@@ -50,30 +74,31 @@ impl Python {
         command
     }
 
-    fn has_the_emulators(&self) -> bool {
+    fn has(&self, packages: &Packages) -> bool {
         let mut import = self.command();
-        import.args(["-c", "import cbor2, ministack, moto"]);
+        import.args(["-c", &format!("import {}", packages.modules)]);
         cargo::succeeds(&mut import)
     }
 }
 
-/// Installs the emulators into `folder`, unless they are there.
+/// Installs packages into their folder under `target/`, unless they are there.
 ///
 /// They go into a virtual environment, or where Python cannot make one into a folder of packages.
 ///
 /// # Errors
 ///
 /// When there is no Python 3, or neither of the two ways works.
-pub(crate) fn install(folder: &Path) -> Result<Python> {
+pub(crate) fn install(root: &Path, wanted: &Packages) -> Result<Python> {
+    let folder = root.join("target").join(wanted.name);
     let environment = folder.join("venv");
     let packages = folder.join("packages");
     let installed = folder.join("installed.txt");
     let isolated = Python { program: environment.join("bin/python"), packages: None };
     let beside = Python { program: "python3".into(), packages: Some(packages.clone()) };
 
-    if fs::read_to_string(&installed).is_ok_and(|it| it == REQUIREMENTS) {
+    if fs::read_to_string(&installed).is_ok_and(|it| it == wanted.requirements) {
         for python in [&isolated, &beside] {
-            if python.has_the_emulators() {
+            if python.has(wanted) {
                 return Ok(Python {
                     program: python.program.clone(),
                     packages: python.packages.clone(),
@@ -82,34 +107,36 @@ pub(crate) fn install(folder: &Path) -> Result<Python> {
         }
     }
 
-    println!("installing the emulators under {}", folder.display());
+    println!("installing the {} under {}", wanted.name, folder.display());
     for old in [&environment, &packages] {
         if old.exists() {
             fs::remove_dir_all(old).with_context(|| format!("removing {}", old.display()))?;
         }
     }
-    fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+    let list = folder.join("requirements.txt");
+    fs::write(&list, wanted.requirements).context("writing what is to be installed")?;
 
     let mut make = Command::new("python3");
     make.args(["-m", "venv"]).arg(&environment);
     let python = if cargo::succeeds(&mut make) {
-        pip_install(&isolated.program, None)?;
+        pip_install(&isolated.program, None, wanted, &list)?;
         isolated
     } else if cargo::succeeds(Command::new("python3").args(["-m", "pip", "--version"])) {
-        pip_install(&beside.program, Some(&packages))?;
+        pip_install(&beside.program, Some(&packages), wanted, &list)?;
         beside
     } else if cargo::succeeds(Command::new("python3").arg("--version")) {
         bail!(
             "this Python has neither venv nor pip; on Debian and Ubuntu: apt-get install python3-venv"
         );
     } else {
-        bail!("`python3` is needed for the emulators, and is not there");
+        bail!("`python3` is needed for the {}, and is not there", wanted.name);
     };
-    fs::write(&installed, REQUIREMENTS).context("noting what is installed")?;
+    fs::write(&installed, wanted.requirements).context("noting what is installed")?;
     Ok(python)
 }
 
-fn pip_install(python: &Path, target: Option<&Path>) -> Result<()> {
+fn pip_install(python: &Path, target: Option<&Path>, wanted: &Packages, list: &Path) -> Result<()> {
     let pip = || {
         let mut pip = Command::new(python);
         pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
@@ -118,12 +145,11 @@ fn pip_install(python: &Path, target: Option<&Path>) -> Result<()> {
         }
         pip
     };
-    let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("requirements.txt");
-    let pinned = cargo::run(pip().arg("--requirement").arg(requirements));
+    let pinned = cargo::run(pip().arg("--requirement").arg(list));
     let Err(err) = pinned else { return Ok(()) };
 
-    eprintln!("warning: not all versions of requirements.txt can be installed here: {err:#}");
-    cargo::run(pip().args(DIRECT)).context("installing the emulators")
+    eprintln!("warning: not all versions of {} can be installed here: {err:#}", list.display());
+    cargo::run(pip().args(wanted.direct)).with_context(|| format!("installing the {}", wanted.name))
 }
 
 #[cfg(test)]
@@ -132,7 +158,8 @@ mod tests {
 
     #[test]
     fn every_requirement_has_one_version() {
-        let lines = REQUIREMENTS.lines().filter(|it| !it.starts_with('#'));
+        let lines = [EMULATORS, AWS_CLI].map(|it| it.requirements.lines()).into_iter().flatten();
+        let lines = lines.filter(|it| !it.starts_with('#'));
 
         let loose: Vec<_> = lines.filter(|it| it.split("==").count() != 2).collect();
 
@@ -141,12 +168,13 @@ mod tests {
 
     #[test]
     fn the_packages_asked_for_are_among_all_packages() {
-        let missing: Vec<_> = DIRECT
+        let missing: Vec<_> = [EMULATORS, AWS_CLI]
             .into_iter()
-            .filter(|direct| !REQUIREMENTS.lines().any(|it| it.starts_with(direct)))
+            .flat_map(|it| it.direct.iter().map(move |direct| (it.requirements, direct)))
+            .filter(|(all, direct)| !all.lines().any(|it| it.starts_with(*direct)))
             .collect();
 
-        assert_eq!(missing, Vec::<&str>::new());
+        assert_eq!(missing, []);
     }
 
     #[test]

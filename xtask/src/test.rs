@@ -6,13 +6,21 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{
     cargo::{self, Programs, cargo},
-    emulators::Emulators,
+    emulators::{Emulators, point},
     shop,
+    simulated_account::{self, Served},
     stages::{Counts, Stages},
 };
 
 /// The integration tests of `bluegreen-cli` that need the emulators.
 const EMULATOR_TESTS: &str = "emulators";
+/// The tests among them that do not hold in the simulated account, with the reason.
+const NOT_SIMULATED: [(&str, &str); 4] = [
+    ("functions::a_function_is_run", "functions there run no code"),
+    ("documents::", "consumers there take the messages that these tests count"),
+    ("guards::", "the same"),
+    ("refusals::", "the same"),
+];
 /// Why a stage did not run.
 pub(crate) const DOES_NOT_BUILD: &str = "the workspace does not build";
 
@@ -38,7 +46,9 @@ pub(crate) fn add(stages: &mut Stages, root: &Path) -> bool {
         cargo::run(&mut cargo(root, clippy))
     });
     let Some(programs) = stages.make("build", || cargo::build(root, cargo::ALL)) else {
-        for name in ["tests", "documentation tests", "emulator tests"] {
+        for name in
+            ["tests", "documentation tests", "emulator tests", "simulated account tests", "aws cli"]
+        {
             stages.skip(name, DOES_NOT_BUILD);
         }
         return false;
@@ -49,23 +59,37 @@ pub(crate) fn add(stages: &mut Stages, root: &Path) -> bool {
     stages.run("documentation tests", || {
         cargo::tests(&mut cargo(root, ["test", "--workspace", "--doc", "--no-fail-fast"]))
     });
-    stages.run("emulator tests", || emulator_tests(root, &programs));
+    stages.run("emulator tests", || {
+        let emulators = Emulators::start(root, false)?;
+        emulator_tests(root, &programs, &emulators.environment(), &[])
+    });
+    stages.run("simulated account tests", || {
+        let account = Served::start(&programs, &["--instant", "--unlimited", "--empty"])?;
+        let skipped = NOT_SIMULATED.map(|(name, _)| name);
+        emulator_tests(root, &programs, &account.environment(), &skipped)
+    });
+    stages.run("aws cli", || simulated_account::ask_by_aws_cli(root, &programs));
     true
 }
 
-/// Builds the shop in the emulators, and runs the tests that need it.
-fn emulator_tests(root: &Path, programs: &Programs) -> Result<Counts> {
+/// Builds the shop where `environment` points at, and runs the tests there, but for those `skipped`.
+fn emulator_tests(
+    root: &Path,
+    programs: &Programs,
+    environment: &[(String, String)],
+    skipped: &[&str],
+) -> Result<Counts> {
     let tests = programs.tests(EMULATOR_TESTS)?;
     let fixture = programs.binary("shop-fixture")?;
-    let emulators = Emulators::start(root, false)?;
     let file = shop::copy(root, &root.join("target/emulator-tests"))?;
     let create = &mut Command::new(fixture);
-    cargo::run(emulators.point(create.arg("create"))).context("building the shop")?;
+    cargo::run(point(create.arg("create"), environment)).context("building the shop")?;
 
     let mut command = Command::new(tests);
     command.arg("--ignored");
+    command.args(skipped.iter().flat_map(|it| ["--skip", it]));
     command.current_dir(root.join("crates/bluegreen-cli"));
-    emulators.point(&mut command);
+    point(&mut command, environment);
     command.env("BLUEGREEN_TEST_FILE", file).env("BLUEGREEN_TEST_FIXTURE", fixture);
     let counts = cargo::tests(&mut command)?;
     ensure!(counts != Counts::default(), "there are no tests to run");
