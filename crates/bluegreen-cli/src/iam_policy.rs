@@ -44,7 +44,13 @@ pub(crate) fn run(cli: &Cli, purpose: PolicyFor) -> Result<Exit, Failure> {
         for (statement, why) in reasons {
             let actions: Vec<&str> = statement.actions.iter().copied().collect();
             let resources: Vec<&str> = statement.resources.iter().map(String::as_str).collect();
-            eprintln!("{} on {}: {why}", actions.join(", "), resources.join(", "));
+            let given: Vec<String> = statement
+                .conditions
+                .iter()
+                .map(|(key, values)| format!(", given {key} = {}", values.join(" or ")))
+                .collect();
+            let (actions, resources) = (actions.join(", "), resources.join(", "));
+            eprintln!("{actions} on {resources}{}: {why}", given.concat());
         }
     }
     if file.account_id.is_none() {

@@ -212,9 +212,6 @@ fn report_text(report: &Report, planned: bool) -> String {
 pub(crate) fn ending(report: &Report) -> String {
     match report.outcome {
         Outcome::Planned => format!("a plan to move production to stack {}", report.to),
-        Outcome::Done if report.release.is_some() && report.active == report.to => {
-            format!("done: stack {} is active", report.active)
-        }
         Outcome::Done => format!("done: stack {} is active", report.active),
         Outcome::AlreadyThere => format!("stack {} is active already: nothing to do", report.to),
         // Only what has run has taken time.

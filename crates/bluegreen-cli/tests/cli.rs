@@ -146,8 +146,19 @@ fn the_help_names_every_command() {
 
     assert_eq!(output.status.code(), Some(0));
     let help = text(&output.stdout);
-    let commands =
-        ["adopt", "plan", "deploy", "prepare", "promote", "retire", "status", "step", "init"];
+    let commands = [
+        "adopt",
+        "plan",
+        "deploy",
+        "prepare",
+        "promote",
+        "retire",
+        "status",
+        "step",
+        "init",
+        "rehearse",
+        "iam-policy",
+    ];
     for command in commands {
         let named = |line: &str| line.split_whitespace().next() == Some(command);
         assert!(help.lines().any(named), "`{command}` is not in\n{help}");
@@ -199,8 +210,10 @@ fn a_rehearsal_shows_what_a_fault_does() {
     let folder = folder(Some(CORNER_SHOP));
     let refused = ["rehearse", "bluegreen.toml", "--fault", "sns.enable: deny*always"];
     let throttled = ["rehearse", "bluegreen.toml", "--fault", "sns.enable: throttle*3", "--json"];
+    let misspelt = ["rehearse", "bluegreen.toml", "--fault", "sns.enabel: throttle"];
 
     let (refused, throttled) = (bluegreen(&folder, &refused), bluegreen(&folder, &throttled));
+    let misspelt = bluegreen(&folder, &misspelt);
 
     assert_eq!(refused.status.code(), Some(1), "{}", text(&refused.stderr));
     assert!(text(&refused.stderr).contains("sns:"), "{}", text(&refused.stderr));
@@ -208,6 +221,8 @@ fn a_rehearsal_shows_what_a_fault_does() {
     let document = json(&throttled);
     assert_eq!((&document["command"], &document["outcome"]), (&"rehearse".into(), &"done".into()));
     assert_eq!(document["messages"]["lost"], 0);
+    assert!(!text(&throttled.stderr).contains("did not happen"), "{}", text(&throttled.stderr));
+    assert!(text(&misspelt.stderr).contains("`sns.enabel`"), "{}", text(&misspelt.stderr));
 }
 
 #[test]

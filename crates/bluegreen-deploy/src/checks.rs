@@ -192,6 +192,10 @@ mod tests {
             Ok(sources.iter().map(consumer).collect())
         }
 
+        fn look_permissions(&self, _stack: StackReference) -> Vec<crate::Permission> {
+            Vec::new()
+        }
+
         fn removes_stream_consumer(&self, arn: &str) -> Option<String> {
             self.removes.filter(|it| *it == arn).map(|_| "clicks-b".to_owned())
         }

@@ -37,10 +37,11 @@ pub trait Resource: fmt::Debug + Send + Sync {
         Ok(())
     }
 
-    /// Returns the permissions that [`look_for`](Self::look_for) uses.
-    fn look_permissions(&self, _stack: StackReference) -> Vec<Permission> {
-        Vec::new()
-    }
+    /// Returns the permissions of every look at the resource of `stack` that is not a step's:
+    /// [`consumers`](Self::consumers), [`look_for`](Self::look_for) and [`summary`](Self::summary).
+    ///
+    /// Those looks are made whatever the stack file skips.
+    fn look_permissions(&self, stack: StackReference) -> Vec<Permission>;
 
     /// Returns the name of the stream consumer that `arn` names, if it is one that `retire` removes.
     fn removes_stream_consumer(&self, _arn: &str) -> Option<String> {

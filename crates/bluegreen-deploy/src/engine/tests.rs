@@ -177,6 +177,10 @@ impl Resource for Pool {
         if self.lacks == Some(stack) { Err(missing()) } else { Ok(()) }
     }
 
+    fn look_permissions(&self, _stack: StackReference) -> Vec<Permission> {
+        Vec::new()
+    }
+
     async fn summary(&self, _context: &Context<'_>, stack: StackReference) -> Result<String> {
         Ok(format!("fine on {stack}"))
     }

@@ -49,6 +49,10 @@ impl Resource for Pair {
         self.steps.iter().map(step).collect()
     }
 
+    fn look_permissions(&self, _: StackReference) -> Vec<Permission> {
+        Vec::new()
+    }
+
     async fn summary(&self, _: &Context<'_>, _: StackReference) -> Result<String> {
         Ok(String::new())
     }
@@ -236,4 +240,45 @@ fn phases_are_read_by_their_names_only() {
         assert_eq!(phase.to_string().parse(), Ok(phase));
     }
     assert!("Prepare".parse::<Phase>().unwrap_err().contains("expected prepare"));
+}
+
+#[test]
+fn a_step_in_the_place_of_another_keeps_its_place() {
+    let pairs = || vec![pair("aurora", "orders", &[("aurora.start", B), ("aurora.scale-out", B)])];
+    let effects = |plan: &Plan| plan.steps().iter().map(|it| it.step.effect()).collect::<Vec<_>>();
+    let (before, mut plan) = (plan(pairs()), plan(pairs()));
+
+    plan.replace(|it| Arc::new(Loud(it.id())));
+
+    let waits = |plan: &Plan| waits_for(plan, Phase::Prepare, "aurora.scale-out");
+    assert_eq!(waits(&plan), waits(&before));
+    assert_eq!(effects(&before), [Effect::Harmless; 3]);
+    assert_eq!(effects(&plan), [Effect::Destroys(B); 3]);
+}
+
+/// A step like [`Named`] that destroys.
+#[derive(Debug)]
+struct Loud(StepId);
+
+#[async_trait]
+impl Step for Loud {
+    fn id(&self) -> StepId {
+        self.0.clone()
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::Destroys(self.0.stack)
+    }
+
+    async fn inspect(&self, _: &Context<'_>) -> Result<Inspection> {
+        Ok(Inspection::Done)
+    }
+
+    async fn apply(&self, _: &Context<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn permissions(&self) -> Vec<Permission> {
+        Vec::new()
+    }
 }

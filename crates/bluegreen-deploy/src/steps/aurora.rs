@@ -144,6 +144,10 @@ impl Resource for Aurora {
         steps
     }
 
+    fn look_permissions(&self, _stack: StackReference) -> Vec<Permission> {
+        self.looks()
+    }
+
     async fn summary(&self, context: &Context<'_>, stack: StackReference) -> Result<String> {
         let cluster = match self.cluster(context, stack).await {
             Err(err) if err.is_absent() => return Ok("missing".to_owned()),

@@ -106,10 +106,15 @@ impl CloudWatch {
         format!("{prefix}*{suffix}")
     }
 
-    fn permissions(&self, stack: StackReference, change: &'static str) -> Vec<Permission> {
+    /// Returns the permission to look at alarms.
+    fn looks() -> Vec<Permission> {
         let all =
             Wildcard::because("composite alarms are shown only to those who may see every alarm");
-        let mut permissions = Permission::across("*", all, &["cloudwatch:DescribeAlarms"]);
+        Permission::across("*", all, &["cloudwatch:DescribeAlarms"])
+    }
+
+    fn permissions(&self, stack: StackReference, change: &'static str) -> Vec<Permission> {
+        let mut permissions = Self::looks();
         let named = Wildcard::because("the stack file says how the names of alarms begin and end");
         let alarms = format!("alarm:{}", self.pattern(stack));
         permissions.extend(Permission::across(alarms, named, &[change]));
@@ -128,6 +133,10 @@ impl Resource for CloudWatch {
             Arc::new(Enable { alarms: Arc::clone(&self), stack: to }),
             Arc::new(Disable { alarms: self, stack: to.partner() }),
         ]
+    }
+
+    fn look_permissions(&self, _stack: StackReference) -> Vec<Permission> {
+        Self::looks()
     }
 
     async fn summary(&self, context: &Context<'_>, stack: StackReference) -> Result<String> {

@@ -91,14 +91,25 @@ impl Ecs {
         Err(self.wrong_state(stack, "a daemon service", expected))
     }
 
-    fn permissions(&self, stack: StackReference) -> Vec<Permission> {
+    /// Returns the end of the service's ARN.
+    fn arn(&self, stack: StackReference) -> String {
         let cluster = last_part(&self.settings.config.cluster);
-        let arn = |stack| format!("service/{cluster}/{}", last_part(self.name(stack)));
-        let mut permissions =
-            Permission::on(arn(stack), &["ecs:DescribeServices", "ecs:UpdateService"]);
-        permissions.extend(Permission::on(arn(stack.partner()), &["ecs:DescribeServices"]));
+        format!("service/{cluster}/{}", last_part(self.name(stack)))
+    }
+
+    /// Returns the permissions to look at the service of `stack`.
+    fn looks(&self, stack: StackReference) -> Vec<Permission> {
+        let mut permissions = Permission::on(self.arn(stack), &["ecs:DescribeServices"]);
         permissions
             .extend(Permission::unlimited(&["application-autoscaling:DescribeScalableTargets"]));
+        permissions
+    }
+
+    /// Returns the permissions to look at both services and to change that of `stack`.
+    fn permissions(&self, stack: StackReference) -> Vec<Permission> {
+        let mut permissions = self.looks(stack);
+        permissions.extend(Permission::on(self.arn(stack), &["ecs:UpdateService"]));
+        permissions.extend(Permission::on(self.arn(stack.partner()), &["ecs:DescribeServices"]));
         let targets = Wildcard::because("AWS makes the ids of scaling targets")
             .given("application-autoscaling:service-namespace", &["ecs"])
             .given("application-autoscaling:scalable-dimension", &["ecs:service:DesiredCount"]);
@@ -137,6 +148,10 @@ impl Resource for Ecs {
                 turned_off_by: "ecs.disable",
             })
             .collect())
+    }
+
+    fn look_permissions(&self, stack: StackReference) -> Vec<Permission> {
+        self.looks(stack)
     }
 
     async fn summary(&self, context: &Context<'_>, stack: StackReference) -> Result<String> {

@@ -85,6 +85,10 @@ impl Resource for Kinesis {
         steps
     }
 
+    fn look_permissions(&self, stack: StackReference) -> Vec<Permission> {
+        self.on_consumer(stack, &["kinesis:DescribeStreamConsumer"])
+    }
+
     /// Whatever its ARN ends with: the time of its registration is another one the next time.
     fn removes_stream_consumer(&self, arn: &str) -> Option<String> {
         let removed = StackReference::BOTH.into_iter().find(|it| {

@@ -276,30 +276,35 @@ impl Lambda {
         change: &'static str,
         changed: &[StackReference],
     ) -> Vec<Permission> {
+        let looks = StackReference::BOTH.into_iter().flat_map(|it| self.looks(trigger, it));
+        let change = match trigger {
+            Trigger::Mappings => {
+                Permission::across("event-source-mapping:*", self.mappings_of(changed), &[change])
+            }
+            Trigger::Rules => Permission::across("rule/*", Self::any_rule(), &[change]),
+        };
+        let permissions: BTreeSet<Permission> = looks.chain(change).collect();
+        permissions.into_iter().collect()
+    }
+
+    /// Returns the permissions to look at mappings or rules of the function of `stack`.
+    fn looks(&self, trigger: Trigger, stack: StackReference) -> Vec<Permission> {
         let mut permissions = match trigger {
-            Trigger::Mappings => [
-                Permission::unlimited(&["lambda:ListEventSourceMappings"]),
-                Permission::across("event-source-mapping:*", self.mappings_of(changed), &[change]),
-            ],
+            Trigger::Mappings => Permission::unlimited(&["lambda:ListEventSourceMappings"]),
             Trigger::Rules => [
                 Permission::unlimited(&["events:ListEventBuses", "events:ListRuleNamesByTarget"]),
-                Permission::across(
-                    "rule/*",
-                    Wildcard::because(
-                        "rules are found by their targets, not named in the stack file",
-                    ),
-                    &["events:DescribeRule", change],
-                ),
-            ],
-        }
-        .concat();
+                Permission::across("rule/*", Self::any_rule(), &["events:DescribeRule"]),
+            ]
+            .concat(),
+        };
         let alias = self.config.alias.is_some().then_some("lambda:GetAlias");
         let looks: Vec<&'static str> = ["lambda:GetFunction"].into_iter().chain(alias).collect();
-        for stack in StackReference::BOTH {
-            let function = format!("function:{}", self.function(stack));
-            permissions.extend(Permission::on(function, &looks));
-        }
+        permissions.extend(Permission::on(format!("function:{}", self.function(stack)), &looks));
         permissions
+    }
+
+    fn any_rule() -> Wildcard {
+        Wildcard::because("rules are found by their targets, not named in the stack file")
     }
 
     /// Says which mappings the permissions are about whose ids nobody knows beforehand: whether AWS compares
@@ -424,6 +429,10 @@ impl Resource for Lambda {
         let mut consumers = self.mapping_consumers(context, stack).await?;
         consumers.extend(self.rule_consumers(context, stack).await?);
         Ok(consumers)
+    }
+
+    fn look_permissions(&self, stack: StackReference) -> Vec<Permission> {
+        Trigger::BOTH.into_iter().flat_map(|it| self.looks(it, stack)).collect()
     }
 
     async fn summary(&self, context: &Context<'_>, stack: StackReference) -> Result<String> {

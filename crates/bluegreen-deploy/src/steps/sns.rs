@@ -160,6 +160,10 @@ impl Resource for Sns {
         ]
     }
 
+    fn look_permissions(&self, _stack: StackReference) -> Vec<Permission> {
+        self.permissions(None)
+    }
+
     async fn summary(&self, context: &Context<'_>, stack: StackReference) -> Result<String> {
         let subscription = self.subscription(context, stack).await?;
         let off = self.is_off(context, stack, &subscription)?;

@@ -73,7 +73,6 @@ impl Step for Idle {
     }
 
     fn permissions(&self) -> Vec<Permission> {
-        // Otherwise it looks at what the steps of the consumers look at.
         self.resources.iter().flat_map(|it| it.look_permissions(self.stack)).collect()
     }
 }
