@@ -1,12 +1,19 @@
 //! Engines that are broken on purpose, to see that the search would notice.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bluegreen_core::StackReference;
 use bluegreen_deploy::{
-    Consumer, Context, Declaration, Effect, Inspection, Permission, Resource, Resources, Result,
-    Step, StepId,
+    Context, Effect, Engine, Inspection, Permission, Plan, Result, Step, StepId,
 };
 use clap::ValueEnum;
 
@@ -23,6 +30,9 @@ pub(crate) enum Break {
     Twice,
 }
 
+/// What the second time is called in what the engine tells.
+pub(crate) const AGAIN: &str = "the second time";
+
 impl fmt::Display for Break {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let value = self.to_possible_value();
@@ -30,129 +40,85 @@ impl fmt::Display for Break {
     }
 }
 
-/// Breaks the steps of `resources`.
-pub(crate) fn broken(resources: Resources, how: Break) -> Resources {
-    let Resources { all, queues } = resources;
-    let all = all.into_iter().map(|it| Arc::new(Broken(it, how)) as Arc<dyn Resource>);
-    Resources { all: all.collect(), queues }
-}
-
-#[derive(Debug)]
-struct Broken(Arc<dyn Resource>, Break);
-
-#[async_trait]
-impl Resource for Broken {
-    fn declaration(&self) -> &Declaration {
-        self.0.declaration()
-    }
-
-    fn steps(self: Arc<Self>, to: StackReference) -> Vec<Arc<dyn Step>> {
-        let other = Arc::clone(&self.0).steps(to.partner());
-        let steps = Arc::clone(&self.0).steps(to).into_iter();
-        steps
-            .map(|step| {
-                let name = step.id().name;
-                let wrong = other.iter().find(|it| it.id().name == name).cloned();
-                let hit = match self.1 {
-                    Break::PurgeBlindly => name == "sqs.purge",
-                    Break::DisableWrongStack => name == "sns.disable",
-                    Break::DoNotWait => name == "lambda.disable-mappings",
-                    Break::Twice => true,
-                };
-                match (hit, wrong) {
-                    (false, _) => step,
-                    (true, wrong) => {
-                        let again = std::sync::Mutex::new(false);
-                        Arc::new(BrokenStep { step, wrong, how: self.1, again }) as Arc<dyn Step>
-                    }
-                }
-            })
-            .collect()
-    }
-
-    async fn consumers(
-        &self,
-        context: &Context<'_>,
-        stack: StackReference,
-    ) -> Result<Vec<Consumer>> {
-        self.0.consumers(context, stack).await
-    }
-
-    async fn look_for(&self, context: &Context<'_>, stack: StackReference) -> Result<()> {
-        self.0.look_for(context, stack).await
-    }
-
-    fn look_permissions(&self, stack: StackReference) -> Vec<Permission> {
-        self.0.look_permissions(stack)
-    }
-
-    fn removes_stream_consumer(&self, arn: &str) -> Option<String> {
-        self.0.removes_stream_consumer(arn)
-    }
-
-    async fn summary(&self, context: &Context<'_>, stack: StackReference) -> Result<String> {
-        self.0.summary(context, stack).await
-    }
-}
-
-#[derive(Debug)]
-struct BrokenStep {
-    step: Arc<dyn Step>,
-    /// The same step of a move the other way.
-    wrong: Option<Arc<dyn Step>>,
-    how: Break,
-    again: std::sync::Mutex<bool>,
-}
-
-impl BrokenStep {
-    fn does(&self) -> &Arc<dyn Step> {
-        match (self.how, &self.wrong) {
-            (Break::DisableWrongStack, Some(wrong)) => wrong,
-            _ => &self.step,
+/// Makes the plan of a move to the stack `to`, with its steps broken.
+pub(crate) fn plan(engine: &Engine, to: StackReference, how: Option<Break>) -> Result<Plan> {
+    let mut plan = engine.plan(to)?;
+    let Some(how) = how else { return Ok(plan) };
+    let other = engine.plan(to.partner())?;
+    let key = |it: &StepId| (it.name.clone(), it.resource.clone(), it.stack);
+    let others: BTreeMap<_, Arc<dyn Step>> =
+        other.steps().iter().map(|it| (key(&it.step.id()), Arc::clone(&it.step))).collect();
+    plan.replace(|step| {
+        let id = step.id();
+        let hit = match how {
+            Break::PurgeBlindly => id.name == "sqs.purge",
+            Break::DisableWrongStack => id.name == "sns.disable",
+            Break::DoNotWait => id.name == "lambda.disable-mappings",
+            Break::Twice => true,
+        };
+        if !hit {
+            return Arc::clone(step);
         }
-    }
+        let wrong = StepId { stack: id.stack.partner(), ..id };
+        let does = match how {
+            Break::DisableWrongStack => others.get(&key(&wrong)).unwrap_or(step),
+            _ => step,
+        };
+        Arc::new(Broken {
+            step: Arc::clone(step),
+            does: Arc::clone(does),
+            how,
+            again: AtomicBool::default(),
+        })
+    });
+    Ok(plan)
+}
 
-    /// Says once that a step which is done is to be brought about again.
-    fn begins_again(&self) -> bool {
-        let mut again = self.again.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        std::mem::replace(&mut *again, false)
-    }
+#[derive(Debug)]
+struct Broken {
+    step: Arc<dyn Step>,
+    /// What it does, whatever it says it is.
+    does: Arc<dyn Step>,
+    how: Break,
+    /// Whether it is still to be brought about once more.
+    again: AtomicBool,
 }
 
 #[async_trait]
-impl Step for BrokenStep {
+impl Step for Broken {
     fn id(&self) -> StepId {
         self.step.id()
     }
 
     fn effect(&self) -> Effect {
         match self.how {
-            Break::PurgeBlindly | Break::DisableWrongStack => Effect::Harmless,
-            Break::DoNotWait | Break::Twice => self.step.effect(),
+            Break::PurgeBlindly => Effect::Harmless,
+            _ => self.step.effect(),
         }
     }
 
     fn begin(&self) {
-        *self.again.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = true;
-        self.does().begin();
+        self.again.store(true, Ordering::Relaxed);
+        self.does.begin();
     }
 
     async fn inspect(&self, context: &Context<'_>) -> Result<Inspection> {
-        let seen = self.does().inspect(context).await?;
-        match (self.how, &seen) {
-            (Break::DoNotWait, Inspection::Underway { .. } | Inspection::Settling { .. }) => {
-                Ok(Inspection::Done)
+        let seen = self.does.inspect(context).await?;
+        Ok(match (self.how, seen) {
+            (Break::DoNotWait, Inspection::Underway { what }) if what.contains("Disabling") => {
+                Inspection::Done
             }
-            (Break::Twice, Inspection::Done) if self.begins_again() => {
+            // The next look is of a later round: nothing of this one is shared with it.
+            (Break::Twice, Inspection::Done) if self.again.swap(false, Ordering::Relaxed) => {
                 self.step.begin();
-                self.step.inspect(context).await
+                Inspection::Needed { from: "done".to_owned(), to: AGAIN.to_owned() }
             }
-            _ => Ok(seen),
-        }
+            (_, seen) => seen,
+        })
     }
 
     async fn apply(&self, context: &Context<'_>) -> Result<()> {
-        self.does().apply(context).await
+        self.does.apply(context).await
     }
 
     fn lasts(&self) -> Duration {
@@ -172,10 +138,10 @@ impl Step for BrokenStep {
     }
 
     async fn model(&self, context: &Context<'_>) -> Result<Option<(String, serde_json::Value)>> {
-        self.does().model(context).await
+        self.does.model(context).await
     }
 
     fn memory(&self) -> Option<String> {
-        self.does().memory()
+        self.does.memory()
     }
 }

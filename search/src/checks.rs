@@ -1,15 +1,25 @@
 //! What must hold throughout, read off the account and its audit, never off the engine's own word.
+//!
+//! The one thing that is taken from the engine is the pointer: it is in the store. That it moves only when traffic
+//! has moved is checked too.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+mod ended;
+mod harm;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use bluegreen_core::StackReference;
 use bluegreen_deploy::{
-    Outcome, Report, Store,
-    stack_file::{AuroraRetire, ConsumerKind, Feed, StackFile, Traffic},
+    Outcome, Report, StepId, Store,
+    stack_file::{ConsumerKind, LambdaSettings, Resource, StackFile, Traffic},
 };
-use bluegreen_sim::{Fate, Message, Record, World};
+use bluegreen_sim::{Mapping, Record, World};
 
-use crate::run::What;
+use crate::people::What;
 
 /// How long after a person has moved traffic a call may still be on its way that was decided before.
 const ON_ITS_WAY: Duration = Duration::from_secs(20);
@@ -20,6 +30,19 @@ const REPEATED: Duration = Duration::from_secs(70);
 /// The least time between two tries of one change by one step, which is the pace of looking.
 const PACE: Duration = Duration::from_millis(900);
 
+/// How many of the same look a step may make in a minute: the first come after 1, 2, 4 .. seconds, and begin anew
+/// with each change.
+const LOOKS_A_MINUTE: usize = 40;
+
+/// How much longer a step may take than its deadline: the call that is under way then is waited for.
+const BEYOND: Duration = Duration::from_secs(90);
+
+/// How long the steps of a service may take, unless the stack file says otherwise.
+const DEADLINE: Duration = Duration::from_secs(10 * 60);
+
+/// How long those of Aurora may take.
+const AURORA_DEADLINE: Duration = Duration::from_secs(60 * 60);
+
 /// Checks an account while a release runs in it.
 #[derive(Debug)]
 pub(crate) struct Checker {
@@ -27,12 +50,18 @@ pub(crate) struct Checker {
     store: Arc<Store>,
     /// What does not hold.
     pub(crate) violations: Vec<String>,
-    /// Where traffic was last, and since when.
-    traffic: (Option<StackReference>, Duration),
     /// Where the pointer was, from when on.
     pointer: Vec<(Duration, StackReference)>,
     /// When each step made each change last, and how often.
     changes: BTreeMap<(String, String), (Duration, usize)>,
+    /// When each step made each look, in the last minute.
+    looks: BTreeMap<(String, String), VecDeque<Duration>>,
+    /// How many tasks each service is to run.
+    tasks: BTreeMap<String, u32>,
+    /// Which step has last switched the mappings and rules of each function.
+    switched_by: BTreeMap<String, String>,
+    /// How many changes have taken effect since the command was run.
+    effects: usize,
     meddled: Option<What>,
 }
 
@@ -43,9 +72,12 @@ impl Checker {
             file: file.clone(),
             store,
             violations: Vec::new(),
-            traffic: (Some(active), Duration::ZERO),
             pointer: vec![(Duration::ZERO, active)],
             changes: BTreeMap::new(),
+            looks: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            switched_by: BTreeMap::new(),
+            effects: 0,
             meddled: None,
         }
     }
@@ -57,14 +89,16 @@ impl Checker {
         }
     }
 
-    /// Notes that somebody has changed something by hand.
+    /// Notes that somebody changes something by hand.
     pub(crate) fn meddled(&mut self, what: What) {
         self.meddled = Some(what);
     }
 
-    /// Notes that the command is run again: what is repeated from here on, a person repeats.
-    pub(crate) fn begins_again(&mut self) {
+    /// Notes that the command is run, once more or the first time: what is repeated from here on, a person repeats.
+    pub(crate) fn begins(&mut self) {
         self.changes.clear();
+        self.looks.clear();
+        self.effects = 0;
     }
 
     /// Sees a call, with the account right after it.
@@ -72,34 +106,50 @@ impl Checker {
         let active = self.store.pointer().active;
         if self.pointer.last().is_none_or(|(_, it)| *it != active) {
             self.pointer.push((record.at, active));
+            self.follows_traffic(world, record, active);
         }
-        if world.traffic.on() != self.traffic.0 {
-            self.traffic = (world.traffic.on(), record.at);
+        if record.attempt == 1 {
+            if record.is_change() { self.pace(record) } else { self.pace_of_looks(record) }
         }
-        if record.is_change() && record.attempt == 1 {
-            self.pace(record);
+        if record.is_change() {
+            self.harmless(world, record, active);
         }
         if record.took_effect() {
-            self.harmless(world, record, active);
+            self.effects += 1;
+            if let (Some(function), Some(step)) = (switched(world, record), &record.step) {
+                self.switched_by.insert(function, step.clone());
+            }
             self.never_both_off(world, record);
             self.never_both_on(world, record);
         }
+        let services = world.ecs.services();
+        self.tasks = services.map(|it| (it.name.clone(), it.desired())).collect();
+    }
+
+    /// 3: the pointer goes where traffic is, and nowhere else.
+    fn follows_traffic(&mut self, world: &World, record: &Record, active: StackReference) {
+        let moved_since = record.at - world.traffic.since() < ON_ITS_WAY && self.meddled.is_some();
+        if self.is_served() && world.traffic.on() != Some(active) && !moved_since {
+            self.violated(format!(
+                "the pointer moved to {active} while traffic was on {:?}",
+                world.traffic.on()
+            ));
+        }
+    }
+
+    fn is_served(&self) -> bool {
+        matches!(self.file.traffic, Traffic::Movers(_))
     }
 
     /// 4: no change is repeated more often than the pace of looking allows.
     fn pace(&mut self, record: &Record) {
-        let step = record.step.clone().unwrap_or_default();
-        let key = (step, format!("{} {}", record.name(), record.parameters));
+        let key = key(record);
         let last = self.changes.get(&key).copied();
         if let Some((at, _)) = last
             && record.at < at + PACE
         {
-            self.violated(format!(
-                "{} was repeated after {:?} by `{}`",
-                key.1,
-                record.at - at,
-                key.0
-            ));
+            let after = record.at - at;
+            self.violated(format!("{} was repeated after {after:?} by `{}`", key.1, key.0));
         }
         let count = last.map_or(0, |(_, count)| count) + 1;
         if count > 600 {
@@ -108,148 +158,83 @@ impl Checker {
         self.changes.insert(key, (record.at, count));
     }
 
-    /// 1: nothing is destroyed or turned off on the active stack.
-    fn harmless(&mut self, world: &World, record: &Record, active: StackReference) {
-        let Some((stack, what)) = self.harm(world, record) else { return };
-        let age = record.at - self.traffic.1;
-        let decided_before = age < if record.attempt > 1 { REPEATED } else { ON_ITS_WAY };
-        let served = matches!(self.file.traffic, Traffic::Movers(_))
-            && world.traffic.on() != Some(stack.partner())
-            && !decided_before;
-        if stack == active {
-            self.violated(format!("{what} on {stack}, which is active, at {:?}", record.at));
-        } else if served {
-            self.violated(format!("{what} on {stack}, which has traffic, at {:?}", record.at));
+    /// 4: nor is a look.
+    fn pace_of_looks(&mut self, record: &Record) {
+        let key = key(record);
+        let looks = self.looks.entry(key.clone()).or_default();
+        looks.push_back(record.at);
+        while looks.front().is_some_and(|it| *it + Duration::from_secs(60) < record.at) {
+            looks.pop_front();
         }
-        self.consumers_are_off(world, record, stack, &what);
-    }
-
-    /// Nothing that consumers need goes before they are really off.
-    fn consumers_are_off(
-        &mut self,
-        world: &World,
-        record: &Record,
-        stack: StackReference,
-        what: &str,
-    ) {
-        let takes_away =
-            ["StopDBCluster", "DeleteDBInstance", "DeleteDBCluster", "DeregisterStreamConsumer"];
-        if !takes_away.contains(&record.operation.as_str()) {
-            return;
-        }
-        let busy: Vec<String> = world
-            .lambda
-            .mappings()
-            .filter(|it| self.kind_of(&it.function, stack) == Some(ConsumerKind::Mirror))
-            .filter(|it| it.state() != "Disabled")
-            .map(|it| format!("{} of {}", it.state(), it.function))
-            .collect();
-        if !busy.is_empty() && self.meddled.is_none() {
-            self.violated(format!("{what} on {stack} while its mappings are {busy:?}"));
+        let count = looks.len();
+        if count > LOOKS_A_MINUTE {
+            self.violated(format!("{} was asked {count} times a minute by `{}`", key.1, key.0));
         }
     }
 
-    fn kind_of(&self, function: &str, stack: StackReference) -> Option<ConsumerKind> {
-        let own = |it: &&bluegreen_deploy::stack_file::Resource<
-            bluegreen_deploy::stack_file::LambdaSettings,
-        >| { it.settings.config.functions.of(stack) == function };
-        self.file.lambda.iter().find(own).map(|it| it.settings.mappings)
-    }
-
-    /// Returns what a call destroys or turns off, and on which stack.
-    fn harm(&self, world: &World, record: &Record) -> Option<(StackReference, String)> {
-        let text = |name: &str| record.parameters.get(name).and_then(|it| it.as_str());
-        let what = |name: &str| format!("{} of {name}", record.name());
-        let name = match record.operation.as_str() {
-            "StopDBCluster" | "DeleteDBCluster" => text("DBClusterIdentifier")?.to_owned(),
-            "DeleteDBInstance" => {
-                let instance = text("DBInstanceIdentifier")?;
-                world.rds.instance(instance)?.cluster.clone()
-            }
-            "PurgeQueue" => text("QueueUrl")?.rsplit('/').next()?.to_owned(),
-            "DeleteTable" => text("TableName")?.to_owned(),
-            "SetSubscriptionAttributes" => {
-                let blocks = text("AttributeName") == Some("FilterPolicy")
-                    && text("AttributeValue")
-                        .is_some_and(|it| it.contains("__bluegreen_blocked__"));
-                let subscription = world.sns.subscription(text("SubscriptionArn")?)?;
-                let queue = subscription.endpoint.rsplit(':').next()?;
-                if !blocks {
-                    return None;
-                }
-                queue.to_owned()
-            }
-            "UpdateEventSourceMapping" | "DeleteEventSourceMapping" => {
-                let off =
-                    record.parameters.get("Enabled").and_then(|it| it.as_bool()) == Some(false);
-                if !off && record.operation != "DeleteEventSourceMapping" {
-                    return None;
-                }
-                let uuid = text("UUID")?;
-                world.lambda.mappings().find(|it| it.uuid == uuid)?.function.clone()
-            }
-            "DisableRule" => text("Name")?.trim_end_matches("-regularly").to_owned(),
-            "UpdateService" => {
-                let count = record.parameters.get("desiredCount").and_then(|it| it.as_i64())?;
-                if count > 0 {
-                    return None;
-                }
-                text("service")?.to_owned()
-            }
-            "DeregisterStreamConsumer" => text("ConsumerName")?.to_owned(),
-            "DisableAlarmActions" => {
-                let names = record.parameters.get("AlarmNames")?.as_array()?;
-                let first = names.first()?.as_str()?;
-                first.split('-').take(2).collect::<Vec<_>>().join("-")
-            }
-            _ => return None,
-        };
-        let stack = stack_of(&name)?;
-        Some((stack, what(&name)))
-    }
-
-    /// 2: of what may run on both stacks, one is on at any time.
+    /// 2: of what may run on both stacks, one is really on at any time; of what may not, one is, except during its own
+    /// hand-over.
     fn never_both_off(&mut self, world: &World, record: &Record) {
-        if self.meddled.is_some() {
-            return;
-        }
         let mut off = Vec::new();
         for it in &self.file.lambda {
-            let on = |stack: StackReference| {
-                let function = it.settings.config.functions.of(stack);
-                let mapping =
-                    world.lambda.mappings().any(|it| it.function == *function && it.is_on());
-                let rule = world
-                    .events
-                    .rules()
-                    .any(|it| it.name.starts_with(function.as_str()) && it.is_on());
-                (mapping, rule)
+            let functions = &it.settings.config.functions;
+            let mappings = StackReference::BOTH
+                .map(|stack| mappings(world, functions.of(stack)).any(Mapping::takes));
+            let rules =
+                StackReference::BOTH.map(|stack| self.rule_is_on(world, functions.of(stack)));
+            let handed_over = StackReference::BOTH.into_iter().any(|stack| {
+                let by = self.switched_by.get(functions.of(stack));
+                by.is_some_and(|it| it.starts_with("exclusive.hand-over"))
+            });
+            let excused = |kind| match kind {
+                ConsumerKind::Mirror => false,
+                ConsumerKind::Exclusive => handed_over,
+                ConsumerKind::Off => true,
             };
-            let (a, b) = (on(StackReference::A), on(StackReference::B));
-            if it.settings.mappings == ConsumerKind::Mirror && !a.0 && !b.0 {
+            if mappings == [false, false] && !excused(it.settings.mappings) {
                 off.push(format!("the mappings of {}", it.name));
             }
-            if it.settings.rules == ConsumerKind::Mirror && !a.1 && !b.1 {
+            let by_hand = self.meddled == Some(What::SwitchRule);
+            if rules == [false, false] && !excused(it.settings.rules) && !by_hand {
                 off.push(format!("the rules of {}", it.name));
             }
         }
         for it in &self.file.ecs {
-            let tasks = |stack: StackReference| {
+            let runs = |stack: StackReference| {
                 let name = it.settings.config.services.of(stack);
-                world.ecs.services().find(|it| it.name == *name).map_or(0, |it| it.desired())
+                world.ecs.services().any(|it| it.name == *name && it.running > 0)
             };
-            if tasks(StackReference::A) == 0 && tasks(StackReference::B) == 0 {
+            if !StackReference::BOTH.into_iter().any(runs) {
                 off.push(format!("the services of {}", it.name));
             }
         }
         for it in &self.file.sns {
-            let blocked = |stack: StackReference| {
+            let open = |stack: StackReference| {
                 let endpoint = it.settings.config.endpoints.as_ref().map(|it| it.of(stack));
                 let mut own = world.sns.subscriptions().filter(|it| Some(&it.endpoint) == endpoint);
-                own.all(|it| it.policy().is_some_and(|it| it.contains("__bluegreen_blocked__")))
+                own.any(|it| !is_blocked(it.policy()) && it.works <= record.at)
             };
-            if blocked(StackReference::A) && blocked(StackReference::B) {
+            if !StackReference::BOTH.into_iter().any(open) {
                 off.push(format!("the subscriptions of {}", it.name));
+            }
+        }
+        for it in &self.file.cloudwatch {
+            let on = |stack: StackReference| {
+                let mut own =
+                    world.cloudwatch.alarms().filter(|alarm| it.settings.owns(stack, &alarm.name));
+                own.any(|it| it.actions_enabled())
+            };
+            if !StackReference::BOTH.into_iter().any(on) {
+                off.push(format!("the alarms of {}", it.name));
+            }
+        }
+        for it in &self.file.kinesis {
+            let active = |stack: StackReference| {
+                let name = it.settings.config.consumers.of(stack);
+                world.kinesis.consumers().any(|it| it.name == *name && it.status() == "ACTIVE")
+            };
+            if !StackReference::BOTH.into_iter().any(active) {
+                off.push(format!("the stream consumers of {}", it.name));
             }
         }
         if !off.is_empty() {
@@ -259,27 +244,20 @@ impl Checker {
 
     /// 2: of what must run on one stack only, never are both on.
     fn never_both_on(&mut self, world: &World, record: &Record) {
-        if self.meddled.is_some() {
-            return;
-        }
         let mut on_both = Vec::new();
         for it in &self.file.lambda {
-            let on = |stack: StackReference| {
-                let function = it.settings.config.functions.of(stack);
-                // One that is still `Disabling` takes messages.
-                let mut own = world.lambda.mappings().filter(|it| it.function == *function);
-                let mapping = own.any(|it| it.is_on() || it.takes() || it.state() == "Disabling");
-                let rule = world
-                    .events
-                    .rules()
-                    .any(|it| it.name.starts_with(function.as_str()) && it.is_on());
-                (mapping, rule)
-            };
-            let (a, b) = (on(StackReference::A), on(StackReference::B));
-            if it.settings.mappings == ConsumerKind::Exclusive && a.0 && b.0 {
+            let functions = &it.settings.config.functions;
+            // One that is still `Disabling` takes messages.
+            let mappings = StackReference::BOTH.map(|stack| {
+                mappings(world, functions.of(stack))
+                    .any(|it| it.is_on() || it.takes() || it.state() == "Disabling")
+            });
+            let rules =
+                StackReference::BOTH.map(|stack| self.rule_is_on(world, functions.of(stack)));
+            if it.settings.mappings == ConsumerKind::Exclusive && mappings == [true, true] {
                 on_both.push(format!("the mappings of {}", it.name));
             }
-            if it.settings.rules == ConsumerKind::Exclusive && a.1 && b.1 {
+            if it.settings.rules == ConsumerKind::Exclusive && rules == [true, true] {
                 on_both.push(format!("the rules of {}", it.name));
             }
         }
@@ -288,8 +266,36 @@ impl Checker {
         }
     }
 
-    /// 3: what is reported agrees with the account.
-    pub(crate) fn report(&mut self, _world: &World, report: &Report) {
+    fn rule_is_on(&self, world: &World, function: &str) -> bool {
+        world.events.rules().any(|it| it.name.starts_with(function) && it.is_on())
+    }
+
+    /// Returns the table of the stack file of which a function is that of `stack`.
+    fn lambda(&self, function: &str, stack: StackReference) -> Option<&Resource<LambdaSettings>> {
+        self.file.lambda.iter().find(|it| it.settings.config.functions.of(stack) == function)
+    }
+
+    /// 3: a step ends within its deadline. `lasts` is how long it waits at least.
+    pub(crate) fn step_ended(&mut self, step: &StepId, lasts: Duration, took: Duration) {
+        let usual = if step.subject() == "aurora" { AURORA_DEADLINE } else { DEADLINE };
+        let deadline = self.file.pace.deadlines.get(step.subject()).copied().unwrap_or(usual);
+        if took > deadline + lasts + BEYOND {
+            self.violated(format!(
+                "`{step}` took {took:?}, more than its {deadline:?} + {lasts:?}"
+            ));
+        }
+    }
+
+    /// 3: what a run reports agrees with the account and the pointer; nothing at all is what an error reports.
+    pub(crate) fn report(&mut self, report: Option<&Report>) {
+        let nothing_changed = report.is_none_or(|it| {
+            it.outcome == Outcome::Failed || (it.outcome == Outcome::Refused && it.steps.is_empty())
+        });
+        if nothing_changed && self.effects > 0 {
+            let effects = self.effects;
+            self.violated(format!("it says that nothing was changed after {effects} changes"));
+        }
+        let Some(report) = report else { return };
         let pointer = self.store.pointer().active;
         if report.active != pointer {
             self.violated(format!("the report says {} and the pointer {pointer}", report.active));
@@ -306,162 +312,40 @@ impl Checker {
             self.violated("retiring is incomplete and production has not moved".to_owned());
         }
     }
+}
 
-    /// 3: a release that is done has left everything as it should be.
-    pub(crate) fn done(&mut self, world: &World, to: StackReference) {
-        let old = to.partner();
-        let mut wrong = Vec::new();
-        if self.store.pointer().active != to {
-            wrong.push("the pointer is elsewhere".to_owned());
-        }
-        if matches!(self.file.traffic, Traffic::Movers(_)) && world.traffic.on() != Some(to) {
-            wrong.push("traffic is elsewhere".to_owned());
-        }
-        for it in &self.file.aurora {
-            let clusters = &it.settings.config.clusters;
-            let status =
-                |stack| world.rds.cluster(clusters.of(stack)).map(|it| it.status().to_owned());
-            if status(to)
-                .is_none_or(|it| ["stopped", "stopping", "deleting"].contains(&it.as_str()))
-            {
-                wrong.push(format!("cluster {} is {:?}", clusters.of(to), status(to)));
-            }
-            let expected = match it.settings.retire {
-                AuroraRetire::Stop => Some("stopped".to_owned()),
-                AuroraRetire::Delete => None,
-                AuroraRetire::Keep => Some("available".to_owned()),
-            };
-            let settled = self.meddled.is_none();
-            if settled && it.settings.retire != AuroraRetire::Keep && status(old) != expected {
-                wrong.push(format!("cluster {} is {:?}", clusters.of(old), status(old)));
-            }
-        }
-        for it in world.lambda.mappings() {
-            for (stack, expected) in [(to, "Enabled"), (old, "Disabled")] {
-                let kind = self.kind_of(&it.function, stack);
-                let switched = kind.is_some_and(|it| it != ConsumerKind::Off);
-                if switched && it.state() != expected {
-                    wrong.push(format!("mapping of {} is {}", it.function, it.state()));
-                }
-            }
-        }
-        for it in world.events.rules().filter(|_| self.meddled.is_none()) {
-            let on_new = it.name.trim_end_matches("-regularly").ends_with(&format!("-{to}"));
-            if it.name.ends_with("-regularly") && it.is_on() != on_new {
-                wrong.push(format!("rule {} is on: {}", it.name, it.is_on()));
-            }
-        }
-        for it in world.ecs.services() {
-            if stack_of(&it.name) == Some(to) && it.desired() == 0 {
-                wrong.push(format!("service {} has no tasks", it.name));
-            }
-            if stack_of(&it.name) == Some(old) && it.desired() > 0 {
-                wrong.push(format!("service {} has tasks", it.name));
-            }
-        }
-        for it in world.sns.subscriptions() {
-            let blocked = it.policy().is_some_and(|it| it.contains("__bluegreen_blocked__"));
-            if stack_of(&it.endpoint).is_some_and(|stack| blocked != (stack == old)) {
-                wrong.push(format!("the subscription of {} is blocked: {blocked}", it.endpoint));
-            }
-        }
-        for it in world.cloudwatch.alarms() {
-            let own = it.name.split('-').nth(1).unwrap_or_default();
-            if it.actions_enabled() != (own == to.to_string()) {
-                wrong.push(format!("alarm {} is on: {}", it.name, it.actions_enabled()));
-            }
-        }
-        for it in &self.file.dynamodb {
-            let gone = world.dynamodb.table(it.settings.config.tables.of(old)).is_none();
-            if gone != it.settings.delete {
-                wrong.push(format!("table {} is gone: {gone}", it.settings.config.tables.of(old)));
-            }
-        }
-        for it in wrong {
-            self.violated(format!("the release to {to} is done, but {it}"));
-        }
-    }
+/// Returns the step that made a call, and the call.
+fn key(record: &Record) -> (String, String) {
+    let step = record.step.clone().unwrap_or_default();
+    (step, format!("{} {}", record.name(), record.parameters))
+}
 
-    /// 5: no message is lost that the order of steps promises to keep, and none is processed twice.
-    pub(crate) fn end(&mut self, world: &World) {
-        if self.meddled.is_some() || !self.violations.is_empty() {
-            return;
-        }
-        let active = self.store.pointer().active;
-        let released = self.store.release().is_none();
-        for (number, message) in world.ledger.messages() {
-            if let Some(lost) = self.lost(world, message, active, released) {
-                self.violated(format!(
-                    "message {number}, sent at {:?} to {}, {lost}: {:?}",
-                    message.sent, message.to, message.copies
-                ));
-                return;
-            }
-        }
-    }
+fn mappings<'a>(world: &'a World, function: &'a str) -> impl Iterator<Item = &'a Mapping> {
+    world.lambda.mappings().filter(move |it| it.function == function)
+}
 
-    fn lost(
-        &self,
-        world: &World,
-        message: &Message,
-        active: StackReference,
-        released: bool,
-    ) -> Option<String> {
-        let work = self.file.sqs.iter().find(|it| {
-            it.settings.feed == Feed::Work
-                && StackReference::BOTH.iter().any(|stack| {
-                    message.to.ends_with(&format!(":{}", it.settings.config.queues.of(*stack)))
-                })
-        });
-        if let Some(queue) = work {
-            let copy = message.copies.values().next()?;
-            let consumed = copy.consumed.len();
-            if consumed > 1 {
-                return Some("was processed twice".to_owned());
-            }
-            let waits_for_nobody = copy.fate == Fate::Waiting
-                && released
-                && message
-                    .to
-                    .ends_with(&format!(":{}", queue.settings.config.queues.of(active.partner())));
-            if matches!(copy.fate, Fate::Purged(_)) || waits_for_nobody {
-                return Some("was work that nobody will do".to_owned());
-            }
-            return None;
+fn is_blocked(policy: Option<&str>) -> bool {
+    policy.is_some_and(|it| it.contains("__bluegreen_blocked__"))
+}
+
+/// Returns the function whose mapping or rule a call switches.
+fn switched(world: &World, record: &Record) -> Option<String> {
+    let text = |name: &str| record.parameters.get(name).and_then(|it| it.as_str());
+    match record.operation.as_str() {
+        "UpdateEventSourceMapping" => {
+            let uuid = text("UUID")?;
+            Some(world.lambda.mappings().find(|it| it.uuid == uuid)?.function.clone())
         }
-        if !message.to.contains(":sns:") {
-            return None;
+        "EnableRule" | "DisableRule" => {
+            Some(text("Name")?.trim_end_matches("-regularly").to_owned())
         }
-        let fate = |stack: StackReference| {
-            let own = message.copies.iter().find(|(queue, _)| stack_of(queue) == Some(stack));
-            own.map(|(_, copy)| copy.fate)
-        };
-        let kept = |fate: Option<Fate>| matches!(fate, Some(Fate::Done | Fate::Waiting));
-        let then = self.pointer.iter().rev().find(|(since, _)| *since <= message.sent);
-        let then = then.map_or(active, |(_, it)| *it);
-        // Whoever was active gets every message, or the other stack has got it.
-        if !kept(fate(then)) && !(fate(then.partner()) == Some(Fate::Done)) {
-            return Some(format!("has not reached {then}, which was active"));
-        }
-        if fate(then) == Some(Fate::Filtered) {
-            return Some(format!("was kept from {then}, which was active"));
-        }
-        // Whoever is active in the end has had every message since its subscription worked.
-        let fed = world
-            .sns
-            .subscriptions()
-            .find(|it| it.topic == message.to && stack_of(&it.endpoint) == Some(active))?;
-        let open = fed.policy().is_none_or(|it| !it.contains("__bluegreen_blocked__"));
-        if open && message.sent >= fed.works && !kept(fate(active)) {
-            return Some(format!("has not reached {active}, whose subscription worked"));
-        }
-        None
+        _ => None,
     }
 }
 
 /// Returns the stack that a name of the search's own ends with.
 fn stack_of(name: &str) -> Option<StackReference> {
-    match name.rsplit(['-', ':']).next()? {
+    match name.trim_end_matches("-dlq").rsplit(['-', ':']).next()? {
         "a" => Some(StackReference::A),
         "b" => Some(StackReference::B),
         _ => None,

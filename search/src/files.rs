@@ -23,6 +23,9 @@ pub(crate) fn stack_file(random: &mut fastrand::Rng) -> String {
     let hold = ["0s", "10m", "1h"][random.usize(..3)];
     let at_once = [1, 4, 16][random.usize(..3)];
     let _ = write!(text, "\n[release]\nhold = \"{hold}\"\n\n[pace]\nat-once = {at_once}\n");
+    if random.u8(..10) < 2 {
+        text.push_str("deadlines = { aurora = \"2h\", lambda = \"30m\" }\n");
+    }
     if served {
         text.push_str(
             "\n[traffic.web]\nmover = \"command\"\nmove = [\"true\"]\nobserve = [\"true\"]\n",
@@ -42,18 +45,22 @@ pub(crate) fn stack_file(random: &mut fastrand::Rng) -> String {
         let settle = ["15m", "15m", "1h"][random.usize(..3)];
         let _ = write!(
             text,
-            "\n[sqs.ingest]\nqueues = {{ a = \"ingest-a\", b = \"ingest-b\" }}\nfeed = \"fan-out\"\n\
-             \n[sns.catalogue]\ntopic = \"{}\"\nendpoints = {{ a = \"{}\", b = \"{}\" }}\nsettle = \"{settle}\"\n",
+            "\n[sqs.ingest]\nqueues = {{ a = \"ingest-a\", b = \"ingest-b\" }}\nfeed = \"fan-out\"\n{}\
+             \n[sns.catalogue]\ntopic = \"{}\"\nendpoints = {{ a = \"{}\", b = \"{}\" }}\nsettle = \"{settle}\"\n{}",
+            dead_letters("ingest", random),
             arn("sns", "catalogue"),
             arn("sqs", "ingest-a"),
             arn("sqs", "ingest-b"),
+            ["", "enabled-filter = { type = [\"order\"] }\n"][usize::from(random.u8(..10) < 3)],
         );
         function(&mut text, "ingest", "mirror", random);
     }
     // Work: a queue of each stack, which must be drained.
     if served && with(5, 2, random) {
-        text.push_str(
-            "\n[sqs.mail]\nqueues = { a = \"mail-a\", b = \"mail-b\" }\nfeed = \"work\"\n",
+        let _ = write!(
+            text,
+            "\n[sqs.mail]\nqueues = {{ a = \"mail-a\", b = \"mail-b\" }}\nfeed = \"work\"\n{}",
+            dead_letters("mail", random)
         );
         let kind = ["mirror", "exclusive"][random.usize(..2)];
         function(&mut text, "mail", kind, random);
@@ -96,13 +103,25 @@ pub(crate) fn stack_file(random: &mut fastrand::Rng) -> String {
         );
     }
     if with(4, 1, random) {
-        text.push_str("\n[cloudwatch.pages]\nprefixes = { a = \"shop-a-\", b = \"shop-b-\" }\n");
+        text.push_str(match random.bool() {
+            true => "\n[cloudwatch.pages]\nprefixes = { a = \"shop-a-\", b = \"shop-b-\" }\n",
+            false => {
+                "\n[cloudwatch.pages]\nprefixes = \"shop-\"\nsuffixes = { a = \" - A\", b = \" - B\" }\n"
+            }
+        });
     }
     if with(3, 1, random) {
         let kind = ["mirror", "exclusive", "off"][random.usize(..3)];
         function(&mut text, "cron", kind, random);
     }
     text
+}
+
+fn dead_letters(queue: &str, random: &mut fastrand::Rng) -> String {
+    if random.bool() {
+        return String::new();
+    }
+    format!("dead-letter-queues = {{ a = \"{queue}-a-dlq\", b = \"{queue}-b-dlq\" }}\n")
 }
 
 fn function(text: &mut String, name: &str, mappings: &str, random: &mut fastrand::Rng) {

@@ -8,11 +8,13 @@ mod breaks;
 mod checks;
 mod exhaust;
 mod files;
+mod people;
 mod run;
 #[cfg(test)]
 mod tests;
 
 use std::{
+    panic,
     process::ExitCode,
     sync::{
         Mutex, PoisonError,
@@ -24,7 +26,11 @@ use std::{
 
 use clap::Parser;
 
-use crate::{breaks::Break, run::Ended};
+use crate::{
+    breaks::Break,
+    exhaust::Befalls,
+    run::{Case, Ended},
+};
 
 /// Searches for releases that harm.
 #[derive(Debug, Parser)]
@@ -42,6 +48,15 @@ struct Arguments {
     /// Tries every fault at every call of the corner shop, and every step twice, instead of chance.
     #[arg(long)]
     exhaustively: bool,
+    /// Tries one call of the corner shop only, counted from 0.
+    #[arg(long, value_name = "NUMBER", requires = "befalls", requires = "exhaustively")]
+    call: Option<usize>,
+    /// What befalls that call.
+    #[arg(long, value_name = "WHAT", requires = "call")]
+    befalls: Option<Befalls>,
+    /// Fails when there are fewer whole deployments a second.
+    #[arg(long, value_name = "NUMBER")]
+    at_least: Option<f64>,
     /// Shows what each seed does.
     #[arg(long)]
     show: bool,
@@ -51,15 +66,24 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let began = Instant::now();
-    let found = if arguments.exhaustively { exhaust::all() } else { by_chance(&arguments) };
+    let mut found = if arguments.exhaustively {
+        exhaust::all(arguments.call.zip(arguments.befalls), arguments.show)
+    } else {
+        by_chance(&arguments)
+    };
     let seconds = began.elapsed().as_secs_f64();
+    let rate = found.deployments as f64 / seconds;
     println!(
-        "{} runs, {} whole deployments, {} calls in {seconds:.1} s: {:.1} deployments a second",
-        found.runs,
-        found.deployments,
-        found.calls,
-        found.deployments as f64 / seconds
+        "{} runs, {} whole deployments, {} calls in {seconds:.1} s: {rate:.1} deployments a second",
+        found.runs, found.deployments, found.calls,
     );
+    if let Some(least) = arguments.at_least.filter(|it| rate < *it) {
+        let slow = format!("{rate:.1} deployments a second, and not {least}");
+        found.add(
+            "the same command".to_owned(),
+            Ended { violations: vec![slow], ..Ended::default() },
+        );
+    }
     for (replay, violations) in &found.failures {
         println!("\nviolated by: {replay}");
         violations.iter().for_each(|it| println!("  {it}"));
@@ -111,8 +135,8 @@ fn by_chance(arguments: &Arguments) -> Found {
             if seed >= end {
                 return;
             }
-            let case = run::Case { told: arguments.show, ..run::Case::of(seed, arguments.broken) };
-            let ended = run::run(&case);
+            let case = Case { told: arguments.show, ..Case::of(seed, arguments.broken) };
+            let ended = tried(&case);
             if arguments.show {
                 println!("{case}");
                 ended.story.iter().for_each(|it| println!("{it}"));
@@ -131,6 +155,15 @@ fn by_chance(arguments: &Arguments) -> Found {
     let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
     found.failures.sort();
     found
+}
+
+/// Runs a case; that it panics is a violation like any other.
+pub(crate) fn tried(case: &Case) -> Ended {
+    panic::catch_unwind(|| run::run(case)).unwrap_or_else(|cause| {
+        let text = cause.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| cause.downcast_ref::<&str>().copied()).unwrap_or_default();
+        Ended { violations: vec![format!("it panicked: {text}")], ..Ended::default() }
+    })
 }
 
 /// Does `work` on every core at once.

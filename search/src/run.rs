@@ -1,31 +1,36 @@
 //! One seed: a stack file, an account, what goes wrong, and whole deployments there and back.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fmt,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use aws_types::SdkConfig;
 use bluegreen_core::StackReference;
 use bluegreen_deploy::{
-    Engine, Event, Mover, Outcome, Phase, Pointer, Resources, Store, chain,
-    stack_file::{Feed, StackFile, Traffic},
+    Event, LeastPolicy, Outcome, Phase, Plan, Pointer, Purpose, Report, Result, StepId, Store,
+    Watcher, chain,
+    stack_file::{StackFile, Traffic},
 };
-use bluegreen_rehearsal::{SimulatedMover, account};
-use bluegreen_sim::{self as sim, Change, Fault, Faults, Settings, SimulatedAccount};
+use bluegreen_rehearsal::{account, connect};
+use bluegreen_sim::{self as sim, Fault, Faults, Policy, Record, Settings, SimulatedAccount};
 
 use crate::{
-    breaks::{self, Break},
+    breaks::{self, AGAIN, Break},
     checks::Checker,
     files,
+    people::{Meddling, What, mend, provide},
 };
 
 /// A release that takes longer than this waits for ever.
 const FOR_EVER: Duration = Duration::from_secs(5 * 24 * 3600);
 
-/// How often a release is gone on with when nothing goes wrong any more.
-const TRIES: usize = 4;
+/// How often a release is gone on with when nothing goes wrong any more: what takes AWS ten times as long as usual,
+/// three quarters of an hour, is waited for ten minutes each time.
+const TRIES: usize = 5;
 
 /// How long the account goes on in the end, so that what is on its way arrives.
 const AFTERWARDS: Duration = Duration::from_secs(30 * 60);
@@ -45,34 +50,8 @@ pub(crate) struct Case {
     pub(crate) broken: Option<Break>,
     /// Whether the release goes back to where it began.
     pub(crate) back: bool,
-    /// Whether every change and every step is written down.
+    /// Whether every call and every step is written down.
     pub(crate) told: bool,
-}
-
-/// Something that somebody does in the middle of a release: when so many steps have begun, and later by so long.
-#[derive(Clone, Debug)]
-pub(crate) struct Meddling {
-    /// After how many steps.
-    steps: usize,
-    /// How much later.
-    later: Duration,
-    /// What.
-    what: What,
-}
-
-/// What somebody does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum What {
-    /// A person moves the traffic to the other stack.
-    MoveTraffic,
-    /// Aurora makes a reader of the active cluster its writer.
-    Failover,
-    /// AWS starts the cluster that is stopped.
-    Restart,
-    /// A person switches off a rule of the stack that is not active.
-    SwitchRule,
-    /// A person sets the number of tasks of the active service.
-    SetTasks,
 }
 
 impl Case {
@@ -82,6 +61,7 @@ impl Case {
         let text = files::stack_file(&mut random);
         let faults = [faults(&mut random), faults(&mut random)];
         let meddling = (random.u8(..10) < 3).then(|| Meddling {
+            leg: random.usize(..2),
             steps: random.usize(1..25),
             later: Duration::from_secs(random.u64(0..90)),
             what: [
@@ -91,7 +71,8 @@ impl Case {
                 What::Restart,
                 What::SwitchRule,
                 What::SetTasks,
-            ][random.usize(..6)],
+                What::SwitchAlarm,
+            ][random.usize(..7)],
         });
         Self { seed, text, faults, meddling, broken, back: true, told: false }
     }
@@ -100,22 +81,9 @@ impl Case {
 fn faults(random: &mut fastrand::Rng) -> Faults {
     let chance = [0.0, 0.0, 0.003, 0.01, 0.04][random.usize(..5)];
     // Some befall many releases, some would end nearly all of them.
-    let mut kinds = vec![
-        Fault::Throttled,
-        Fault::ServerError(500),
-        Fault::ServerError(503),
-        Fault::LostBefore,
-        Fault::LostAfter,
-        Fault::Timeout,
-        Fault::Slow(Duration::from_secs(5)),
-        Fault::SlowState,
-    ];
-    if random.u8(..10) == 0 {
-        kinds.push(Fault::Denied);
-    }
-    if random.u8(..10) == 0 {
-        kinds.push(Fault::Broken);
-    }
+    let rare = [Fault::Denied, Fault::Broken].map(|it| (it, random.u8(..10) == 0));
+    let happens = |it: &Fault| rare.iter().all(|(fault, happens)| fault != it || *happens);
+    let kinds: Vec<Fault> = Fault::ALL.into_iter().filter(happens).collect();
     Faults::none().by_chance(chance, &kinds)
 }
 
@@ -133,12 +101,17 @@ impl fmt::Display for Case {
 pub(crate) struct Ended {
     /// Whole deployments that ended as they should.
     pub(crate) deployments: usize,
-    /// The calls that the account was asked.
+    /// How many calls the account was asked.
     pub(crate) calls: usize,
     /// What was violated.
     pub(crate) violations: Vec<String>,
+    /// The steps that have ended well, with whether they were brought about a second time.
+    pub(crate) steps: BTreeMap<String, bool>,
     /// What happened, where that was asked for.
     pub(crate) story: Vec<String>,
+    /// Every call, where that was asked for.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the tests compare it"))]
+    pub(crate) audit: Vec<Record>,
 }
 
 /// Runs a case under virtual time.
@@ -151,7 +124,8 @@ pub(crate) fn run(case: &Case) -> Ended {
     let path = Path::new("bluegreen.toml");
     let file = StackFile::parse(&case.text, path, &|_| None)
         .unwrap_or_else(|err| panic!("a stack file of the search's own: {err}\n{}", case.text));
-    runtime.block_on(whole(case, &file))
+    let ended = runtime.block_on(whole(case, &file));
+    ended.unwrap_or_else(|err| panic!("an engine of the search's own: {}", chain(&err)))
 }
 
 /// One run, as it goes on.
@@ -159,40 +133,51 @@ struct Run<'a> {
     case: &'a Case,
     file: &'a StackFile,
     account: SimulatedAccount,
+    /// Of a role that may do what the stack file needs, and nothing else.
+    sdk: SdkConfig,
     store: Arc<Store>,
-    checker: Arc<Mutex<Checker>>,
-    story: Arc<Mutex<Vec<String>>>,
+    seen: Arc<Mutex<Seen>>,
 }
 
-async fn whole(case: &Case, file: &StackFile) -> Ended {
+/// What the run has seen.
+struct Seen {
+    checker: Checker,
+    story: Vec<String>,
+    /// When each step that is under way has begun.
+    began: BTreeMap<StepId, Duration>,
+    again: BTreeSet<StepId>,
+    steps: BTreeMap<String, bool>,
+    /// How many steps have begun since the command was run.
+    count: usize,
+}
+
+async fn whole(case: &Case, file: &StackFile) -> Result<Ended> {
     let from = StackReference::A;
     let settings = Settings { seed: case.seed, ..Settings::default() };
     let account = account(file, from, settings);
+    let sdk = least(file, &account)?;
     let pointer =
         Pointer { active: from, since: account.clock().now(), reason: "search".to_owned() };
     let store = Arc::new(Store::in_memory(&file.name, pointer));
-    let checker = Arc::new(Mutex::new(Checker::new(file, Arc::clone(&store))));
-    let story = Arc::default();
+    let seen = Arc::new(Mutex::new(Seen {
+        checker: Checker::new(file, Arc::clone(&store)),
+        story: Vec::new(),
+        began: BTreeMap::new(),
+        again: BTreeSet::new(),
+        steps: BTreeMap::new(),
+        count: 0,
+    }));
     account.observe({
-        let checker = Arc::clone(&checker);
-        let story: Arc<Mutex<Vec<String>>> = Arc::clone(&story);
-        let told = case.told;
+        let (seen, told) = (Arc::clone(&seen), case.told);
         move |world, record| {
-            lock(&checker).call(world, record);
+            let mut seen = lock(&seen);
+            seen.checker.call(world, record);
             if told && (record.is_change() || record.outcome != sim::Outcome::Answered) {
-                lock(&story).push(format!(
-                    "{:>10.3} {} {} try {}: {:?} by {}",
-                    record.at.as_secs_f64(),
-                    record.name(),
-                    record.parameters,
-                    record.attempt,
-                    record.outcome,
-                    record.step.as_deref().unwrap_or("nobody")
-                ));
+                seen.story.push(told_call(record));
             }
         }
     });
-    let run = Run { case, file, account, store, checker, story };
+    let run = Run { case, file, account, sdk, store, seen };
 
     let legs: &[StackReference] =
         if case.back { &[from.partner(), from] } else { &[from.partner()] };
@@ -200,9 +185,9 @@ async fn whole(case: &Case, file: &StackFile) -> Ended {
     for (leg, to) in legs.iter().enumerate() {
         run.account.set_faults(case.faults[leg].clone());
         if leg > 0 {
-            run.provide_what_is_missing(*to);
+            run.account.world(|world| provide(world, file, *to));
         }
-        if !run.leg(leg, *to).await {
+        if !run.leg(leg, *to).await? {
             break;
         }
         deployments += 1;
@@ -212,201 +197,146 @@ async fn whole(case: &Case, file: &StackFile) -> Ended {
         let end = world.now() + AFTERWARDS;
         world.advance(end);
     });
-    let mut checker = lock(&run.checker);
-    run.account.world(|world| checker.end(world));
-    let calls = run.account.world(|world| world.audit.records().len());
-    let (violations, story) =
-        (std::mem::take(&mut checker.violations), std::mem::take(&mut *lock(&run.story)));
-    Ended { deployments, calls, violations, story }
+    let mut seen = lock(&run.seen);
+    run.account.world(|world| seen.checker.end(world));
+    let (calls, audit) = run.account.world(|world| {
+        let records = world.audit.records();
+        (records.len(), if case.told { records.to_vec() } else { Vec::new() })
+    });
+    Ok(Ended {
+        deployments,
+        calls,
+        violations: std::mem::take(&mut seen.checker.violations),
+        steps: std::mem::take(&mut seen.steps),
+        story: std::mem::take(&mut seen.story),
+        audit,
+    })
+}
+
+/// Makes the role that `bluegreen iam-policy` is for.
+fn least(file: &StackFile, account: &SimulatedAccount) -> Result<SdkConfig> {
+    let engine = connect(file, account, &account.sdk_config())?;
+    let plans = [engine.plan(StackReference::A)?, engine.plan(StackReference::B)?];
+    let policy = LeastPolicy::of(file, &plans, Purpose::Deploy).document().to_string();
+    let policy = Policy::parse(&policy)
+        .unwrap_or_else(|err| panic!("a policy of the engine's own: {err}\n{policy}"));
+    Ok(account.sdk_config_for("deployer", policy))
+}
+
+fn told_call(record: &Record) -> String {
+    format!(
+        "{:>10.3} {} {} try {}: {:?} by {}",
+        record.at.as_secs_f64(),
+        record.name(),
+        record.parameters,
+        record.attempt,
+        record.outcome,
+        record.step.as_deref().unwrap_or("nobody")
+    )
 }
 
 impl Run<'_> {
     /// Moves production to a stack, and goes on with the release until it has ended. Returns whether it has.
-    async fn leg(&self, leg: usize, to: StackReference) -> bool {
+    async fn leg(&self, leg: usize, to: StackReference) -> Result<bool> {
         for attempt in 0..=TRIES {
-            let meddles = (leg == 0 && attempt == 0).then(|| self.case.meddling.clone()).flatten();
-            let result = tokio::time::timeout(FOR_EVER, self.attempt(to, meddles)).await;
-            let report = match result {
-                Err(_) => {
-                    lock(&self.checker).violated(format!("the release to {to} waits for ever"));
-                    return false;
-                }
-                Ok(Err(err)) => {
-                    let text = chain(&err);
-                    // The same as a report of a refusal: nothing was changed.
-                    (None, text)
-                }
-                Ok(Ok(report)) => {
-                    let mut checker = lock(&self.checker);
-                    self.account.world(|world| checker.report(world, &report));
-                    let text = format!(
-                        "{:?}: {:?} {:?} {:?}",
-                        report.outcome,
-                        report.refusals,
-                        report.missing,
-                        report
-                            .steps
-                            .iter()
-                            .filter_map(|it| it
-                                .error
-                                .as_ref()
-                                .map(|err| format!("{}: {err}", it.step)))
-                            .collect::<Vec<_>>()
-                    );
-                    (Some(report.outcome), text)
-                }
+            lock(&self.seen).checker.begins();
+            let own = self.case.meddling.as_ref().filter(|it| it.leg == leg && attempt == 0);
+            let attempted = self.attempt(to, own.cloned());
+            let Ok(result) = tokio::time::timeout(FOR_EVER, attempted).await else {
+                lock(&self.seen).checker.violated(format!("the release to {to} waits for ever"));
+                return Ok(false);
             };
-            match report {
-                (Some(Outcome::Done | Outcome::AlreadyThere), _) => {
-                    let mut checker = lock(&self.checker);
-                    self.account.world(|world| checker.done(world, to));
-                    return true;
+            lock(&self.seen).checker.report(result.as_ref().ok());
+            match result.as_ref().map(|it| it.outcome) {
+                Ok(Outcome::Done | Outcome::AlreadyThere) => {
+                    self.account.world(|world| lock(&self.seen).checker.done(world, to));
+                    return Ok(true);
                 }
-                (_, text) if attempt == TRIES => {
-                    lock(&self.checker).violated(format!(
-                        "nothing goes wrong any more, and the release to {to} still does not end: {text}"
+                _ if attempt == TRIES => {
+                    let ended = result.as_ref().map_or_else(chain, complaints);
+                    lock(&self.seen).checker.violated(format!(
+                        "nothing goes wrong any more, and the release to {to} still does not end: {ended}"
                     ));
                 }
                 _ => {}
             }
             // From here on nothing goes wrong any more, and what was broken is mended.
             self.account.set_faults(Faults::none());
-            self.mend();
-            lock(&self.checker).begins_again();
+            let (active, open) = (self.store.pointer().active, self.store.release());
+            let moves = open.is_some_and(|it| it.target != active);
+            let meddled = self.case.meddling.as_ref().map(|it| it.what);
+            self.account.world(|world| mend(world, self.file, active, moves, meddled));
         }
-        false
+        Ok(false)
     }
 
     /// Runs the command once, as a new process would.
-    async fn attempt(
-        &self,
-        to: StackReference,
-        meddling: Option<Meddling>,
-    ) -> bluegreen_deploy::Result<bluegreen_deploy::Report> {
-        let mut resources = Resources::connect(self.file, &self.account.sdk_config())?;
-        if let Some(how) = self.case.broken {
-            resources = breaks::broken(resources, how);
-        }
-        let movers: Vec<Arc<dyn Mover>> = match &self.file.traffic {
-            Traffic::Movers(movers) => movers
-                .iter()
-                .map(|it| Arc::new(SimulatedMover::new(&it.name, &self.account)) as Arc<dyn Mover>)
-                .collect(),
-            Traffic::Undeclared | Traffic::None => Vec::new(),
-        };
-        let engine = Engine::new(self.file, Path::new("."), resources, self.account.clock())
-            .with_movers(movers)
-            .with_watcher(self.watcher(meddling));
-        let plan = engine.plan(to)?;
+    async fn attempt(&self, to: StackReference, meddling: Option<Meddling>) -> Result<Report> {
+        let engine = connect(self.file, &self.account, &self.sdk)?;
+        let plan = breaks::plan(&engine, to, self.case.broken)?;
+        let engine = engine.with_watcher(self.watcher(&plan, meddling));
         engine.run(&self.store, &plan, Phase::Prepare, Phase::Retire).await
     }
 
-    fn watcher(&self, meddling: Option<Meddling>) -> bluegreen_deploy::Watcher {
-        let (account, store) = (self.account.clone(), Arc::clone(&self.store));
-        let checker = Arc::clone(&self.checker);
-        let begun = Mutex::new(0);
-        let follows_pointer = self.file.traffic == Traffic::None;
-        let file = self.file.clone();
-        let (story, told) = (Arc::clone(&self.story), self.case.told);
+    fn watcher(&self, plan: &Plan, meddling: Option<Meddling>) -> Watcher {
+        let lasts: BTreeMap<StepId, Duration> =
+            plan.steps().iter().map(|it| (it.step.id(), it.step.lasts())).collect();
+        let (account, store, seen) =
+            (self.account.clone(), Arc::clone(&self.store), Arc::clone(&self.seen));
+        let (file, told) = (self.file.clone(), self.case.told);
+        lock(&seen).count = 0;
         Arc::new(move |event| {
-            if told && !matches!(event, Event::StepWaits { .. }) {
-                let at = account.elapsed().as_secs_f64();
-                lock(&story).push(format!("{at:>10.3} {event:?}"));
-            }
-            if let Event::StepStarted { .. } = event {
-                let mut begun = lock(&begun);
-                *begun += 1;
-                if let Some(meddling) = meddling.as_ref().filter(|it| it.steps == *begun) {
-                    let active = store.pointer().active;
-                    account.world(|world| meddle(world, &file, active, meddling));
-                    lock(&checker).meddled(meddling.what);
+            let now = account.elapsed();
+            let active = store.pointer().active;
+            let mut meddles = None;
+            {
+                let mut seen = lock(&seen);
+                if told && !matches!(event, Event::StepWaits { .. }) {
+                    seen.story.push(format!("{:>10.3} {event:?}", now.as_secs_f64()));
                 }
+                match &event {
+                    Event::StepStarted { step } => {
+                        seen.began.insert(step.clone(), now);
+                        seen.count += 1;
+                        meddles = meddling.as_ref().filter(|it| it.steps == seen.count);
+                    }
+                    Event::StepActs { step, to, .. } if to == AGAIN => {
+                        seen.again.insert(step.clone());
+                    }
+                    Event::StepEnded { report } => {
+                        let step = &report.step;
+                        let took = now - seen.began.get(step).copied().unwrap_or(now);
+                        let least = lasts.get(step).copied().unwrap_or_default();
+                        seen.checker.step_ended(step, least, took);
+                        if report.error.is_none() {
+                            let again = seen.again.contains(step);
+                            seen.steps.insert(step.to_string(), again);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            if let Some(meddling) = meddles
+                && account.world(|world| meddling.happen(world, &file, active))
+            {
+                lock(&seen).checker.meddled(meddling.what);
             }
             // Who serves nothing has no traffic that could tell senders of work where to.
             if let Event::PhaseEnded { phase: Phase::Promote } = event
-                && follows_pointer
+                && file.traffic == Traffic::None
             {
-                let active = store.pointer().active;
-                account.world(|world| world.traffic.arrive(active));
+                account.world(|world| world.arrive(active));
             }
         })
     }
-
-    /// Does what the users' own tooling does before a release: makes what the last one deleted.
-    fn provide_what_is_missing(&self, stack: StackReference) {
-        self.account.world(|world| {
-            for it in &self.file.aurora {
-                let name = it.settings.config.clusters.of(stack);
-                if world.rds.cluster(name).is_none() {
-                    world.add_cluster(name, it.settings.config.minimum_readers, "available");
-                }
-            }
-            for it in &self.file.dynamodb {
-                let name = it.settings.config.tables.of(stack);
-                if world.dynamodb.table(name).is_none() {
-                    world.add_table(name);
-                }
-            }
-        });
-    }
-
-    /// Mends what AWS has broken, and takes back what a person has done wrong.
-    fn mend(&self) {
-        let active = self.store.pointer().active;
-        let target = self.store.release().map(|it| it.target);
-        self.account.world(|world| {
-            for it in &self.file.aurora {
-                for stack in StackReference::BOTH {
-                    let name = it.settings.config.clusters.of(stack);
-                    let broken = world.rds.cluster(name).is_some_and(|it| it.is_broken());
-                    if broken {
-                        world.add_cluster(
-                            name,
-                            it.settings.config.minimum_readers + 1,
-                            "available",
-                        );
-                    }
-                }
-            }
-            // Traffic that a person has moved away goes back, unless the release is about to move it.
-            if self.file.traffic != Traffic::None && world.traffic.on() != Some(active) {
-                let promoting = target.is_some_and(|it| it != active);
-                if !promoting {
-                    world.traffic.arrive(active);
-                }
-            }
-            // So does the work that went with it, where nobody does it any more.
-            if self.case.meddling.as_ref().is_some_and(|it| it.what == What::MoveTraffic) {
-                for it in self.file.sqs.iter().filter(|it| it.settings.feed == Feed::Work) {
-                    let queues = &it.settings.config.queues;
-                    world.move_messages(queues.of(active.partner()), queues.of(active));
-                }
-            }
-        });
-    }
 }
 
-fn meddle(world: &mut sim::World, file: &StackFile, active: StackReference, meddling: &Meddling) {
-    let aurora = file.aurora.first().map(|it| &it.settings.config.clusters);
-    let change = match meddling.what {
-        What::MoveTraffic => match &file.traffic {
-            Traffic::Movers(_) => Some(Change::MoveTraffic(active.partner())),
-            _ => None,
-        },
-        What::Failover => aurora.map(|it| Change::Failover(it.of(active).clone())),
-        What::Restart => aurora.map(|it| Change::Restart(it.of(active.partner()).clone())),
-        What::SwitchRule => file.lambda.first().map(|it| {
-            let function = it.settings.config.functions.of(active.partner());
-            Change::SwitchRule("default".to_owned(), format!("{function}-regularly"), false)
-        }),
-        What::SetTasks => file.ecs.first().map(|it| {
-            let config = &it.settings.config;
-            Change::SetTasks(config.cluster.clone(), config.services.of(active).clone(), 5)
-        }),
-    };
-    if let Some(change) = change {
-        world.schedule(meddling.later, sim::Event::Change(change));
-    }
+/// Says how a run ended that did not end well.
+fn complaints(report: &Report) -> String {
+    let steps = report.steps.iter();
+    let errors: Vec<String> =
+        steps.filter_map(|it| it.error.as_ref().map(|err| format!("{}: {err}", it.step))).collect();
+    format!("{:?}: {:?} {:?} {errors:?}", report.outcome, report.refusals, report.missing)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

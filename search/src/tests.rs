@@ -1,35 +1,54 @@
 //! The search itself: that it is the same every time, and that it would notice.
 
+use std::time::Duration;
+
+use bluegreen_sim::Faults;
+
 use crate::{
     breaks::Break,
+    exhaust,
+    people::{Meddling, What},
     run::{self, Case},
 };
 
 #[test]
 fn the_same_seed_makes_the_same_run_to_the_last_call() {
-    for seed in 0..4 {
-        let [first, second] = [(), ()].map(|()| run::run(&Case::of(seed, None)));
+    for seed in 0..6 {
+        let [first, second] =
+            [(), ()].map(|()| run::run(&Case { told: true, ..Case::of(seed, None) }));
 
-        assert_eq!((first.calls, first.deployments), (second.calls, second.deployments), "{seed}");
+        assert!(!first.audit.is_empty());
+        assert_eq!(first.audit, second.audit, "seed {seed}");
+        assert_eq!(first.story, second.story, "seed {seed}");
     }
 }
 
-/// The seeds that found something once, with what it was.
-const FOUND: [(u64, &str); 6] = [
-    (60, "a release ended while somebody had moved traffic back"),
-    (1721, "the same, after the last step that asks where traffic is"),
-    (1112, "work that went to the old queue with the traffic, which a person has to move"),
-    (1131, "a filter policy that took longer than AWS's bound for it"),
-    (2246, "a command that is run again at once, taken for a call repeated too soon"),
-    (3507, "an idle mapping that is `Updating`, taken for one that is on"),
-];
+/// What the search has found, each time that somebody moved traffic back at a moment when nobody looked, with the
+/// seed of the stack file.
+const FOUND: [(u64, &str); 2] =
+    [(60, include_str!("../found/seed-60.toml")), (1721, include_str!("../found/seed-1721.toml"))];
 
 #[test]
-fn what_was_found_once_is_mended() {
-    for (seed, what) in FOUND {
-        let ended = run::run(&Case::of(seed, None));
+fn traffic_that_is_moved_back_is_noticed_at_whichever_step() {
+    for (seed, text) in FOUND {
+        for steps in 1..24 {
+            let later = Duration::from_secs(51);
+            let meddling = Meddling { leg: 0, steps, later, what: What::MoveTraffic };
+            let case = Case {
+                seed,
+                text: text.to_owned(),
+                faults: [Faults::none(), Faults::none()],
+                meddling: Some(meddling),
+                broken: None,
+                back: true,
+                told: false,
+            };
 
-        assert!(ended.violations.is_empty(), "seed {seed}, {what}: {:#?}", ended.violations);
+            let ended = run::run(&case);
+
+            assert_eq!(ended.violations, Vec::<String>::new(), "seed {seed}, step {steps}");
+            assert_eq!(ended.deployments, 2, "seed {seed}, step {steps}");
+        }
     }
 }
 
@@ -38,16 +57,33 @@ fn a_few_seeds_find_nothing() {
     for seed in 0..20 {
         let ended = run::run(&Case::of(seed, None));
 
-        assert!(ended.violations.is_empty(), "seed {seed}: {:#?}", ended.violations);
+        assert_eq!(ended.violations, Vec::<String>::new(), "seed {seed}");
     }
 }
 
 #[test]
-fn each_way_to_break_the_engine_is_noticed() {
-    for broken in [Break::PurgeBlindly, Break::DisableWrongStack, Break::DoNotWait] {
-        let found =
-            (0..2_000).find(|seed| !run::run(&Case::of(*seed, Some(broken))).violations.is_empty());
+fn every_step_of_the_corner_shop_can_be_brought_about_twice() {
+    let ended = exhaust::twice();
 
-        assert!(found.is_some(), "{broken} is not noticed");
+    assert_eq!(ended.violations, Vec::<String>::new());
+    assert!(ended.steps.values().all(|it| *it) && ended.steps.len() > 20, "{:?}", ended.steps);
+}
+
+/// The first seed that shows each way to break the engine, and what is violated then.
+const SHOWN: [(Break, u64, &str); 3] = [
+    (Break::PurgeBlindly, 241, "PurgeQueue of ingest-a on a, which has traffic"),
+    (Break::DisableWrongStack, 0, "SetSubscriptionAttributes"),
+    (Break::DoNotWait, 3, "while at work are [\"Disabling mapping"),
+];
+
+#[test]
+fn each_way_to_break_the_engine_is_noticed() {
+    for (broken, seed, words) in SHOWN {
+        let whole = run::run(&Case::of(seed, None));
+        let ended = run::run(&Case::of(seed, Some(broken)));
+
+        assert_eq!(whole.violations, Vec::<String>::new(), "seed {seed}");
+        let noticed = ended.violations.iter().any(|it| it.contains(words));
+        assert!(noticed, "{broken} with seed {seed}: {:#?}", ended.violations);
     }
 }

@@ -50,7 +50,8 @@ enum Chore {
     /// Searches for releases that harm, in simulated accounts; every failure is told with the command that
     /// shows it again.
     Simulate {
-        /// What is handed to the search: --seeds N --from FIRST --break HOW --exhaustively --show.
+        /// What is handed to the search: --seeds N --from FIRST --break HOW --exhaustively --call N
+        /// --befalls WHAT --show.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },

@@ -16,6 +16,10 @@ use crate::{
 /// How many seeds continuous integration tries.
 const SEEDS: &str = "400";
 
+/// How many whole deployments the search must make a second, and how long the search of every call may take.
+const AT_LEAST: &str = "20";
+const LONGEST: Duration = Duration::from_secs(15 * 60);
+
 /// How long the rehearsal of the example shop may take.
 const REHEARSAL: Duration = Duration::from_secs(2);
 
@@ -39,8 +43,9 @@ pub(crate) fn add(stages: &mut Stages, root: &Path) {
         return;
     };
     stages.make("rehearsal", || rehearse(root, &programs));
-    stages.run("search by chance", || search(&programs, &["--seeds", SEEDS]));
-    stages.run("search of every call", || search(&programs, &["--exhaustively"]));
+    stages
+        .run("search by chance", || search(&programs, &["--seeds", SEEDS, "--at-least", AT_LEAST]));
+    stages.run("search of every call", || search_every_call(&programs));
 }
 
 fn build(root: &Path) -> Result<Programs> {
@@ -53,6 +58,15 @@ fn build(root: &Path) -> Result<Programs> {
 
 fn search(programs: &Programs, arguments: &[&str]) -> Result<Counts> {
     cargo::tests(Command::new(programs.binary("bluegreen-search")?).args(arguments))
+}
+
+#[expect(clippy::disallowed_methods, reason = "it is about the time that people wait")]
+fn search_every_call(programs: &Programs) -> Result<Counts> {
+    let began = Instant::now();
+    let counts = search(programs, &["--exhaustively"])?;
+    let took = began.elapsed();
+    ensure!(took < LONGEST, "the search of every call took {took:.0?}, more than {LONGEST:?}");
+    Ok(counts)
 }
 
 /// Rehearses the example shop twice, as the README says.

@@ -9,6 +9,9 @@ use crate::cargo::{self, cargo};
 /// The crate that all toolkits share; it has no SDK.
 const CORE: &str = "bluegreen-core";
 
+/// The simulated account, which knows no crate of ours but core, and no SDK.
+const SIMULATED: &str = "bluegreen-sim";
+
 /// The toolkits, each with the SDKs that it may pull in.
 pub(crate) const TOOLKITS: [(&str, &[&str]); 9] = [
     ("bluegreen-aurora", &["aws-sdk-rds", "aws-sdk-applicationautoscaling"]),
@@ -33,15 +36,28 @@ const UNWANTED: [&str; 7] =
 /// When one of them pulls in what it must not.
 pub(crate) fn check(root: &Path) -> Result<()> {
     let mut complaints = Vec::new();
-    for (package, own) in TOOLKITS.into_iter().chain([(CORE, &[][..])]) {
+    let rest = [(CORE, &[][..]), (SIMULATED, &[][..])];
+    for (package, own) in TOOLKITS.into_iter().chain(rest) {
         let tree = ["tree", "--edges", "normal", "--prefix", "none", "--package", package];
         let tree = cargo::output(&mut cargo(root, tree))?;
         complaints.extend(unwanted(package, own, &tree));
+        complaints.extend(strangers(package, &tree));
     }
     complaints.iter().for_each(|it| println!("{it}"));
     ensure!(complaints.is_empty(), "{} dependencies that must not be", complaints.len());
-    println!("core and {} toolkits pull in what they need, and nothing else", TOOLKITS.len());
+    println!(
+        "core, the simulated account and {} toolkits pull in what they need, and nothing else",
+        TOOLKITS.len()
+    );
     Ok(())
+}
+
+/// Names the crates of ours that `package` pulls in; all may have core.
+fn strangers(package: &str, tree: &str) -> Vec<String> {
+    let names: BTreeSet<_> = tree.lines().filter_map(|it| it.split_whitespace().next()).collect();
+    let ours = names.iter().filter(|it| it.starts_with("bluegreen-"));
+    let strangers = ours.filter(|it| **it != package && **it != CORE);
+    strangers.map(|it| format!("{package} pulls in {it}")).collect()
 }
 
 /// Names what `package` pulls in and must not; `own` are the SDKs that it may have.
@@ -77,6 +93,15 @@ mod tests {
 
     fn with(lines: &str) -> Vec<String> {
         unwanted("bluegreen-sqs", &["aws-sdk-sqs"], &format!("{SQS}{lines}\n"))
+    }
+
+    #[test]
+    fn another_crate_of_ours_is_named_and_core_is_not() {
+        let tree = "bluegreen-sim v0.1.0\nbluegreen-core v0.1.0\nbluegreen-sqs v0.1.0\n";
+
+        let strangers = strangers("bluegreen-sim", tree);
+
+        assert_eq!(strangers, ["bluegreen-sim pulls in bluegreen-sqs"]);
     }
 
     #[test]

@@ -48,6 +48,9 @@ pub(crate) fn run(cli: &Cli, arguments: &RehearseArguments) -> Result<Exit, Fail
         print!("{}", text(&file, arguments.seed, &rehearsal, &ledger));
     }
     output::complaints(&rehearsal.report);
+    for target in rehearsal.account.unused_faults() {
+        eprintln!("warning: no call was one of `{target}`: that fault did not happen");
+    }
     Ok(rehearsal.report.outcome.into())
 }
 

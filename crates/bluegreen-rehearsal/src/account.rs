@@ -7,7 +7,7 @@ use bluegreen_deploy::stack_file::{
     AuroraRetire, ConsumerKind, DesiredTasks, Feed, LambdaSettings, Resource, SnsSettings,
     StackFile,
 };
-use bluegreen_sim::{Producer, Range, Settings, SimulatedAccount, What, World};
+use bluegreen_sim::{Producer, Range, Settings, SimulatedAccount, What, World, matching};
 use serde_json::{Map, Value};
 
 /// How many readers a cluster in production has beyond its minimum.
@@ -52,7 +52,7 @@ fn partition(file: &StackFile) -> String {
 }
 
 fn build(world: &mut World, file: &StackFile, active: StackReference) {
-    world.traffic.arrive(active);
+    world.arrive(active);
     let on = |stack: StackReference| stack == active;
     for Resource { settings, .. } in &file.aurora {
         for stack in StackReference::BOTH {
@@ -152,7 +152,8 @@ fn subscribe(
     let policy = |filter: &Option<Map<String, Value>>| {
         filter.as_ref().map(|it| Value::Object(it.clone()).to_string())
     };
-    let attributes = matching(config.enabled_filter.as_ref());
+    let filters = [&config.enabled_filter, &config.disabled_filter].into_iter().flatten();
+    let by_body = filters.into_iter().any(looks_into_messages);
     for stack in StackReference::BOTH {
         let endpoint = match &config.endpoints {
             Some(endpoints) => endpoints.of(stack).clone(),
@@ -166,11 +167,18 @@ fn subscribe(
         let off = policy(&config.disabled_filter).unwrap_or_else(|| BLOCKING.to_owned());
         let filter = if stack == active { policy(&config.enabled_filter) } else { Some(off) };
         let added = world.add_subscription(&topic_arn, &endpoint, filter.as_deref());
+        if by_body {
+            world.filter_by_body(&added);
+        }
         if let Some(pair) = subscriptions {
             world.rename_subscription(&added, pair.of(stack));
         }
     }
-    let what = What::Topic { arn: topic_arn, attributes };
+    // Whether the filter looks at attributes or at the text, it finds there what it is looking for.
+    let wanted = config.enabled_filter.as_ref().map(matching).unwrap_or_default();
+    let attributes = attributes(&wanted);
+    let message = Value::Object(wanted).to_string();
+    let what = What::Topic { arn: topic_arn, attributes, message };
     world.add_producer(Producer { every: Range::seconds(5, 30), what });
 }
 
@@ -188,13 +196,22 @@ fn feed_of(resource: &Resource<bluegreen_deploy::stack_file::SqsSettings>) -> Fe
     resource.settings.feed
 }
 
-/// Returns attributes that a filter lets pass.
-fn matching(filter: Option<&Map<String, Value>>) -> BTreeMap<String, String> {
-    let first = |(name, values): (&String, &Value)| {
-        let value = values.as_array()?.first()?.as_str()?;
-        Some((name.clone(), value.to_owned()))
-    };
-    filter.into_iter().flatten().filter_map(first).collect()
+/// Returns whether AWS takes a filter only for the text of messages: in attributes nothing is nested.
+fn looks_into_messages(filter: &Map<String, Value>) -> bool {
+    filter.iter().any(|(name, value)| match value {
+        Value::Object(_) => true,
+        Value::Array(branches) if name == "$or" => {
+            branches.iter().filter_map(Value::as_object).any(looks_into_messages)
+        }
+        _ => false,
+    })
+}
+
+/// Returns values as the attributes of a message, which are texts.
+fn attributes(values: &Map<String, Value>) -> BTreeMap<String, String> {
+    let plain = values.iter().filter(|(_, it)| !it.is_object());
+    let text = |it: &Value| it.as_str().map_or_else(|| it.to_string(), str::to_owned);
+    plain.map(|(name, it)| (name.clone(), text(it))).collect()
 }
 
 /// Returns the pair of queues that each function reads, by the names of both.
@@ -268,6 +285,46 @@ fn functions(
         }
         if settings.rules != ConsumerKind::Off {
             world.add_rule("default", &format!("{name}-regularly"), &function, on);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{path::Path, time::Duration};
+
+    use super::*;
+
+    /// Returns what comes to either queue within ten minutes of a topic whose subscriptions have this filter.
+    fn arriving(filter: &str) -> [usize; 2] {
+        let text = format!(
+            "name = \"shop\"\nregion = \"eu-west-1\"\n[sqs.ingest]\n\
+             queues = {{ a = \"ingest-a\", b = \"ingest-b\" }}\nfeed = \"fan-out\"\n[sns.orders]\n\
+             topic = \"arn:aws:sns:eu-west-1:123456789012:orders\"\n\
+             endpoints.a = \"arn:aws:sqs:eu-west-1:123456789012:ingest-a\"\n\
+             endpoints.b = \"arn:aws:sqs:eu-west-1:123456789012:ingest-b\"\n\
+             enabled-filter = {filter}\n"
+        );
+        let file = StackFile::parse(&text, Path::new("bluegreen.toml"), &|_| None).unwrap();
+        let account = account(&file, StackReference::A, Settings::default());
+        account.world(|world| {
+            world.advance(Duration::from_secs(600));
+            ["ingest-a", "ingest-b"].map(|it| world.sqs.queue(it).unwrap().len())
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_topic_has_messages_that_its_filter_lets_through_whatever_it_looks_at() {
+        for filter in [
+            r#"{ type = ["order"] }"#,
+            r#"{ type = [{ prefix = "ord" }], test = [{ exists = false }] }"#,
+            r#"{ price = [{ numeric = [">=", 10, "<", 20] }], shop = [{ anything-but = ["a"] }] }"#,
+            r#"{ "$or" = [{ type = ["order"] }, { gift = [true] }] }"#,
+            r#"{ order = { shop = ["eu-1"], lines = { count = [{ numeric = [">", 0] }] } } }"#,
+            r#"{ "$or" = [{ order = { shop = ["eu-1"] } }, { gift = [true] }] }"#,
+        ] {
+            let [active, standby] = arriving(filter);
+            assert!(active > 10 && standby == 0, "{filter}: {active} and {standby}");
         }
     }
 }

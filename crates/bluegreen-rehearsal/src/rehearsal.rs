@@ -118,7 +118,7 @@ fn following(to: StackReference, account: &SimulatedAccount, watcher: Watcher) -
     let account = account.clone();
     Arc::new(move |event: Event| {
         if let Event::PhaseEnded { phase: Phase::Promote } = event {
-            account.world(|world| world.traffic.arrive(to));
+            account.world(|world| world.arrive(to));
         }
         watcher(event);
     })

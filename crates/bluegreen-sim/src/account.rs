@@ -1,5 +1,8 @@
 //! [`SimulatedAccount`], the HTTP client that answers the SDK.
 
+mod connector;
+mod principal;
+
 use std::{
     collections::BTreeMap,
     fmt,
@@ -11,18 +14,13 @@ use std::{
 };
 
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
-use aws_smithy_async::{rt::sleep::TokioSleep, time::TimeSource};
-use aws_smithy_runtime_api::client::{
-    http::{
-        HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-    },
-    orchestrator::{HttpRequest, HttpResponse},
-    result::ConnectorError,
-    runtime_components::RuntimeComponents,
-};
+use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
 use aws_types::{SdkConfig, region::Region};
 use bluegreen_core::Clock;
+pub use connector::ConnectionBroken;
+use connector::Time;
+use principal::{Principal, may};
 use tokio::time::Instant;
 
 use crate::{
@@ -106,13 +104,6 @@ struct Inner {
 
 /// Sees every call right after it, with the world as it is then.
 type Observer = Box<dyn FnMut(&World, &Record) + Send>;
-
-#[derive(Clone, Debug)]
-struct Principal {
-    arn: String,
-    /// `None` may do everything.
-    policy: Option<Policy>,
-}
 
 impl SimulatedAccount {
     /// Makes an empty account.
@@ -208,6 +199,11 @@ impl SimulatedAccount {
         self.lock().faults = faults;
     }
 
+    /// Returns the targets of the fault rules that have befallen no call so far: what is misspelt is among them.
+    pub fn unused_faults(&self) -> Vec<String> {
+        self.lock().faults.unused()
+    }
+
     /// Lets `observer` see every call right after it, with the world as it is then.
     pub fn observe(&self, observer: impl FnMut(&World, &Record) + Send + 'static) {
         self.lock().observer = Some(Box::new(observer));
@@ -223,11 +219,15 @@ impl SimulatedAccount {
     ///
     /// That the connection broke.
     pub async fn answer(&self, request: wire::Request) -> Result<wire::Response, ConnectionBroken> {
+        let step = bluegreen_core::current_step();
         let (protocol, call) = match wire::read(&request) {
             Ok(read) => read,
-            Err((protocol, refusal)) => return Ok(wire::refuse(protocol, "", &refusal)),
+            Err((protocol, refusal)) => {
+                let call = wire::unread(&request);
+                self.note(&call, step, Outcome::Refused(refusal.code.clone()));
+                return Ok(wire::refuse(protocol, call.service, &refusal));
+            }
         };
-        let step = bluegreen_core::current_step();
         let (latency, fault) = {
             let mut inner = self.lock();
             let Inner { world, faults, random, .. } = &mut *inner;
@@ -235,18 +235,17 @@ impl SimulatedAccount {
             (latency, faults.next(&call, step.as_deref(), random))
         };
         pause(latency / 2).await;
-        match fault {
-            Some(Fault::LostBefore | Fault::Timeout) => {
-                self.note(&call, step.clone(), Outcome::Lost);
-                if fault == Some(Fault::Timeout) {
-                    pause(NEVER).await;
-                }
-                return Err(ConnectionBroken);
+        if let Some(Fault::LostBefore | Fault::Timeout) = fault {
+            self.note(&call, step.clone(), Outcome::Lost);
+            if fault == Some(Fault::Timeout) {
+                pause(NEVER).await;
             }
-            Some(Fault::Slow(more)) => pause(more).await,
-            _ => {}
+            return Err(ConnectionBroken);
         }
         let answer = self.decide(&call, step, fault);
+        if let Some(Fault::Slow(more)) = fault {
+            pause(more).await;
+        }
         pause(latency / 2).await;
         if fault == Some(Fault::LostAfter) {
             return Err(ConnectionBroken);
@@ -331,41 +330,6 @@ impl SimulatedAccount {
 /// Stands between the Region and the account's number in the Region that clients are told.
 pub(crate) const REGION_MARK: &str = "-simulated-";
 
-/// Checks who asks, and whether their policy allows it.
-fn may(world: &World, call: &Call, principal: Option<&Principal>) -> Result<(), Refusal> {
-    let Some(principal) = principal else {
-        return Err(match call.access_key {
-            None => Refusal::new(
-                403,
-                "MissingAuthenticationToken",
-                "Request is missing Authentication Token",
-            ),
-            Some(_) => Refusal::new(
-                403,
-                "UnrecognizedClientException",
-                "The security token included in the request is invalid.",
-            ),
-        });
-    };
-    let Some(policy) = &principal.policy else { return Ok(()) };
-    // §12: nobody needs a permission to ask who they are.
-    if call.service == "sts" {
-        return Ok(());
-    }
-    let services::Concerns { resources, conditions } = services::concerns(world, call);
-    for resource in resources {
-        let request = crate::Question {
-            action: call.action(),
-            resource: resource.clone(),
-            conditions: conditions.clone(),
-        };
-        if policy.decide(&request) != crate::Decision::Allowed {
-            return Err(services::denied(call, &principal.arn, &resource));
-        }
-    }
-    Ok(())
-}
-
 async fn pause(time: Duration) {
     if !time.is_zero() {
         #[expect(
@@ -373,57 +337,6 @@ async fn pause(time: Duration) {
             reason = "the account takes its time, it does not poll"
         )]
         tokio::time::sleep(time).await;
-    }
-}
-
-/// The connection broke before there was an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConnectionBroken;
-
-impl fmt::Display for ConnectionBroken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the connection was reset")
-    }
-}
-
-impl std::error::Error for ConnectionBroken {}
-
-impl HttpConnector for SimulatedAccount {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let account = self.clone();
-        HttpConnectorFuture::new(async move {
-            let header = |name| request.headers().get(name).unwrap_or_default().to_owned();
-            let request = wire::Request {
-                method: request.method().to_owned(),
-                uri: request.uri().to_owned(),
-                content_type: header("content-type"),
-                target: header("x-amz-target"),
-                authorization: header("authorization"),
-                attempt: header("amz-sdk-request"),
-                body: request.body().bytes().unwrap_or_default().to_vec(),
-            };
-            let response = account.answer(request).await;
-            let response = response.map_err(|err| ConnectorError::io(err.into()))?;
-            let status = response
-                .status
-                .try_into()
-                .map_err(|err| ConnectorError::other(Box::new(err), None))?;
-            let mut answer = HttpResponse::new(status, response.body.into());
-            for (name, value) in response.headers {
-                answer.headers_mut().insert(name, value);
-            }
-            Ok(answer)
-        })
-    }
-}
-
-impl HttpClient for SimulatedAccount {
-    fn http_connector(
-        &self,
-        _settings: &HttpConnectorSettings,
-        _components: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
     }
 }
 
@@ -438,12 +351,5 @@ impl fmt::Debug for SimulatedAccount {
     }
 }
 
-/// The account's clock, as the SDK asks it.
-#[derive(Debug)]
-struct Time(Clock);
-
-impl TimeSource for Time {
-    fn now(&self) -> SystemTime {
-        self.0.now()
-    }
-}
+#[cfg(test)]
+mod tests;

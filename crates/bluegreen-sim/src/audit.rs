@@ -13,7 +13,7 @@ pub struct Record {
     pub principal: String,
     /// The service, by its prefix in IAM actions.
     pub service: &'static str,
-    /// The operation.
+    /// The operation; of a request that cannot be read its method and path.
     pub operation: String,
     /// The parameters.
     pub parameters: Value,

@@ -125,7 +125,8 @@ impl FaultRule {
 /// What goes wrong in an account.
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
-    rules: Vec<FaultRule>,
+    /// Each with whether it has befallen a call.
+    rules: Vec<(FaultRule, bool)>,
     chance: f64,
     kinds: Vec<Fault>,
     nth: Option<Nth>,
@@ -148,7 +149,7 @@ impl Faults {
 
     /// Adds a rule. The first that fits a call befalls it.
     pub fn with(mut self, rule: FaultRule) -> Self {
-        self.rules.push(rule);
+        self.rules.push((rule, false));
         self
     }
 
@@ -167,6 +168,12 @@ impl Faults {
         self
     }
 
+    /// Returns the targets of the rules that have befallen no call: what is misspelt is among them.
+    pub(crate) fn unused(&self) -> Vec<String> {
+        let unused = self.rules.iter().filter(|(_, has_befallen)| !has_befallen);
+        unused.map(|(rule, _)| rule.target.clone()).collect()
+    }
+
     /// Decides what befalls a call, and counts it.
     pub(crate) fn next(
         &mut self,
@@ -176,8 +183,9 @@ impl Faults {
     ) -> Option<Fault> {
         let number = self.calls;
         self.calls += 1;
-        for rule in &mut self.rules {
+        for (rule, has_befallen) in &mut self.rules {
             if rule.befalls(call, step) && use_up(&mut rule.times) {
+                *has_befallen = true;
                 return Some(rule.fault);
             }
         }
@@ -269,6 +277,16 @@ mod tests {
             .collect();
 
         assert_eq!(hits, [true, false, false, true, false]);
+    }
+
+    #[test]
+    fn a_rule_that_nothing_fits_is_told() {
+        let [misspelt, good] = ["sns.enabel: throttle", "sns.enable: throttle"];
+        let mut faults = Faults::none().with(misspelt.parse().unwrap()).with(good.parse().unwrap());
+
+        befallen(&mut faults, &call("sns", "Publish"), Some("sns.enable catalogue on b"));
+
+        assert_eq!(faults.unused(), ["sns.enabel"]);
     }
 
     #[test]

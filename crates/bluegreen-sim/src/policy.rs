@@ -9,8 +9,8 @@ use document::{Effect, Matches, Statement};
 /// An identity-based policy: what its principal may do.
 ///
 /// It is read from the JSON of IAM: `Effect`, `Action` or `NotAction`, `Resource` or `NotResource`, and `Condition`
-/// with the operators `String…`, `Arn…`, `Bool` and `Null`. Anything else is an error, so that no policy is taken
-/// for another than it is.
+/// with the operators `String…`, `Arn…`, `Bool` and `Null` and the keys that the account gives a value. Anything
+/// else is an error, so that no policy is taken for another than it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     statements: Vec<Statement>,
@@ -66,7 +66,7 @@ impl Statement {
     fn is_about(&self, question: &Question) -> bool {
         let action = question.action.to_ascii_lowercase();
         let acts = self.actions.any(|pattern| like(&pattern.to_ascii_lowercase(), &action));
-        let resource = self.resources.any(|pattern| arn_like(pattern, &question.resource));
+        let resource = self.resources.any(|pattern| resource_like(pattern, &question.resource));
         acts && resource && self.conditions.iter().all(|it| it.holds(&question.conditions))
     }
 }
@@ -130,13 +130,47 @@ fn like(pattern: &str, text: &str) -> bool {
     pattern[at..].iter().all(|it| *it == '*')
 }
 
-/// Matches an ARN part by part: a wildcard in one of the first five does not reach into the next.
+/// Matches the ARN of a resource. IAM: a `*` at the end of a part reaches into the next ones too, any other wildcard
+/// stays in its part unless that is the last; parts that are left out are completed with `*`.
+fn resource_like(pattern: &str, arn: &str) -> bool {
+    if pattern == "*" {
+        return true;
+    }
+    let left_out = (PARTS - 1).saturating_sub(pattern.matches(':').count());
+    let pattern: Vec<char> = pattern.chars().chain(":*".repeat(left_out).chars()).collect();
+    let arn: Vec<char> = arn.chars().collect();
+    // Which beginnings of the ARN match the pattern as far as it is read.
+    let mut matched = vec![false; arn.len() + 1];
+    matched[0] = true;
+    let mut part = 1;
+    for (at, it) in pattern.iter().enumerate() {
+        part += usize::from(*it == ':');
+        let last = part >= PARTS;
+        let reaches = last || pattern.get(at + 1).is_none_or(|it| *it == ':');
+        let mut longer = vec![false; arn.len() + 1];
+        longer[0] = *it == '*' && matched[0];
+        for (taken, other) in arn.iter().enumerate() {
+            longer[taken + 1] = match it {
+                '*' => matched[taken + 1] || (longer[taken] && (reaches || *other != ':')),
+                '?' => matched[taken] && (last || *other != ':'),
+                it => matched[taken] && it == other,
+            };
+        }
+        matched = longer;
+    }
+    matched[arn.len()]
+}
+
+/// How many parts an ARN has; the last, the resource, may have colons of its own.
+const PARTS: usize = 6;
+
+/// Matches an ARN in a condition part by part: a wildcard in one of the first five does not reach into the next.
 fn arn_like(pattern: &str, arn: &str) -> bool {
     if pattern == "*" {
         return true;
     }
     let (patterns, parts): (Vec<_>, Vec<_>) =
-        (pattern.splitn(6, ':').collect(), arn.splitn(6, ':').collect());
+        (pattern.splitn(PARTS, ':').collect(), arn.splitn(PARTS, ':').collect());
     patterns.len() == parts.len()
         && patterns.iter().zip(&parts).all(|(pattern, part)| like(pattern, part))
 }

@@ -13,6 +13,7 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub struct Traffic {
     on: Option<StackReference>,
+    since: Duration,
     moved: Option<Duration>,
 }
 
@@ -22,9 +23,9 @@ impl Traffic {
         self.on
     }
 
-    /// Puts all traffic on a stack.
-    pub fn arrive(&mut self, stack: StackReference) {
-        self.on = Some(stack);
+    /// Returns when that last changed, since the account was made.
+    pub fn since(&self) -> Duration {
+        self.since
     }
 }
 
@@ -46,6 +47,8 @@ pub enum What {
         arn: String,
         /// The attributes of its messages.
         attributes: BTreeMap<String, String>,
+        /// The text of its messages.
+        message: String,
     },
     /// A record to the stream with this ARN.
     Stream(String),
@@ -70,13 +73,25 @@ impl World {
         self.produces = false;
     }
 
+    /// Puts all traffic on a stack, at once.
+    pub fn arrive(&mut self, stack: StackReference) {
+        self.put_traffic(Some(stack));
+    }
+
+    fn put_traffic(&mut self, on: Option<StackReference>) {
+        if self.traffic.on != on {
+            self.traffic.on = on;
+            self.traffic.since = self.now();
+        }
+    }
+
     /// Begins to move all traffic to a stack; it is on both meanwhile.
     pub fn move_traffic(&mut self, to: StackReference) {
         if self.traffic.on == Some(to) || self.traffic.moved.is_some_and(|it| self.now() < it) {
             return;
         }
         let takes = self.draw(self.times.traffic);
-        self.traffic.on = None;
+        self.put_traffic(None);
         self.traffic.moved = Some(self.now() + takes);
         self.schedule(takes, Event::Change(Change::MoveTraffic(to)));
     }
@@ -88,8 +103,8 @@ pub(crate) fn happen(world: &mut World, event: ProducerEvent) {
         return;
     }
     match &producer.what {
-        What::Topic { arn, attributes } => {
-            publish(world, arn, attributes);
+        What::Topic { arn, attributes, message } => {
+            publish(world, arn, attributes, message);
         }
         What::Stream(arn) => {
             put_record(world, arn);
@@ -113,7 +128,7 @@ mod tests {
         let mut world = World::new(&Settings::default());
         let queues = Pair { a: world.add_queue("mail-a"), b: world.add_queue("mail-b") };
         world.times.traffic = Range::seconds(600, 600);
-        world.traffic.arrive(StackReference::A);
+        world.arrive(StackReference::A);
         world.add_producer(Producer { every: Range::seconds(1, 1), what: What::Work(queues) });
         let depths =
             |world: &World| ["mail-a", "mail-b"].map(|it| world.sqs.queue(it).unwrap().len());
@@ -133,10 +148,30 @@ mod tests {
     }
 
     #[test]
+    fn traffic_tells_since_when_it_is_where_it_is() {
+        let mut world = World::new(&Settings::default());
+        world.times.traffic = Range::seconds(60, 60);
+        let seconds = Duration::from_secs;
+
+        world.advance(seconds(10));
+        world.arrive(StackReference::A);
+        world.advance(seconds(20));
+        world.arrive(StackReference::A);
+        let still = world.traffic.since();
+        world.move_traffic(StackReference::B);
+        let moving = world.traffic.since();
+        world.advance(seconds(100));
+
+        assert_eq!((still, moving, world.traffic.since()), (seconds(10), seconds(20), seconds(80)));
+        assert_eq!(world.traffic.on(), Some(StackReference::B));
+    }
+
+    #[test]
     fn producers_that_were_stopped_send_nothing() {
         let mut world = World::new(&Settings::default());
         let topic = world.add_topic("catalogue");
-        let what = What::Topic { arn: topic, attributes: BTreeMap::new() };
+        let what =
+            What::Topic { arn: topic, attributes: BTreeMap::new(), message: "order".to_owned() };
         world.add_producer(Producer { every: Range::seconds(1, 1), what });
         world.advance(Duration::from_secs(5));
 

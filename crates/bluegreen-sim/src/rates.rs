@@ -35,9 +35,10 @@ impl Rates {
             return true;
         };
         let bucket = self.buckets.entry(bucket).or_insert(Bucket { tokens: burst, at: now });
-        let added = (now - bucket.at).as_secs_f64() * rate;
+        // Of two calls at once the later may be first.
+        let added = now.saturating_sub(bucket.at).as_secs_f64() * rate;
         bucket.tokens = (bucket.tokens + added).min(burst);
-        bucket.at = now;
+        bucket.at = bucket.at.max(now);
         let taken = bucket.tokens >= 1.0;
         if taken {
             bucket.tokens -= 1.0;
@@ -63,10 +64,13 @@ fn limit(call: &Call) -> Option<Limit> {
         ("events", _) => limit("all", 50.0, 50.0),
         // §5.
         ("sns", "ListSubscriptionsByTopic") => limit("ListSubscriptionsByTopic", 30.0, 30.0),
-        // §9: per stream; one account has few.
-        ("kinesis", "DescribeStreamConsumer" | "DescribeStreamSummary") => {
-            limit(&call.operation, 20.0, 20.0)
+        // §9: most are per stream.
+        ("kinesis", "DescribeStreamConsumer") => limit(&of_stream(call), 20.0, 20.0),
+        ("kinesis", "DeregisterStreamConsumer" | "ListStreamConsumers") => {
+            limit(&of_stream(call), 5.0, 5.0)
         }
+        ("kinesis", "DescribeStreamSummary") => limit(&call.operation, 20.0, 20.0),
+        ("kinesis", "PutRecord") => None,
         ("kinesis", _) => limit(&call.operation, 5.0, 5.0),
         // §3.2: the bucket of reading calls of a cluster.
         ("ecs", "DescribeServices") => limit("reads", 20.0, 50.0),
@@ -74,9 +78,16 @@ fn limit(call: &Call) -> Option<Limit> {
     }
 }
 
+/// Returns the operation with the stream that the call is about.
+fn of_stream(call: &Call) -> String {
+    let consumer = call.text("ConsumerARN").and_then(|it| it.split("/consumer/").next());
+    let stream = call.text("StreamARN").or(consumer).unwrap_or_default();
+    format!("{} {stream}", call.operation)
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -114,6 +125,37 @@ mod tests {
         let update = rates.take(&call("lambda", "UpdateEventSourceMapping"), Duration::ZERO);
 
         assert!(functions && lists && !update);
+    }
+
+    #[test]
+    fn each_stream_has_its_own_limit_however_it_is_named_and_records_have_none() {
+        let mut rates = Rates::new(true);
+        let mut taken = |operation: &str, parameters: Value| {
+            let call = Call { parameters, ..call("kinesis", operation) };
+            (0..100).filter(|_| rates.take(&call, Duration::ZERO)).count()
+        };
+        let stream = |name: &str| json!({ "StreamARN": format!("stream/{name}") });
+
+        let lists = ["clicks", "orders"].map(|it| taken("ListStreamConsumers", stream(it)));
+        let looks = taken("DescribeStreamConsumer", stream("clicks"));
+        let by_consumer = json!({ "ConsumerARN": "stream/clicks/consumer/clicks-b:17" });
+        let others = taken("DescribeStreamConsumer", by_consumer);
+
+        assert_eq!((lists, looks, others), ([5, 5], 20, 0));
+        assert_eq!(taken("PutRecord", stream("clicks")), 100);
+    }
+
+    #[test]
+    fn a_call_that_comes_after_a_later_one_is_counted_as_at_its_time() {
+        let mut rates = Rates::new(true);
+        let enable = call("cloudwatch", "EnableAlarmActions");
+        let later = Duration::from_secs(10);
+
+        let taken: Vec<_> = [later, Duration::ZERO, later, later, later + later]
+            .map(|it| rates.take(&enable, it))
+            .into();
+
+        assert_eq!(taken, [true, true, true, false, true]);
     }
 
     #[test]

@@ -27,9 +27,13 @@ use crate::{Call, Change, Event, Refusal, World, call::Answer};
 
 /// The resources that a call concerns, for whoever checks permissions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Concerns {
-    /// Their ARNs; `*` where AWS knows no resource.
-    pub(crate) resources: Vec<String>,
+pub(crate) struct Concerns(pub(crate) Vec<Concern>);
+
+/// A resource that a call concerns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Concern {
+    /// Its ARN; `*` where AWS knows no resource.
+    pub(crate) resource: String,
     /// The values of condition keys: `ecs:cluster`.
     pub(crate) conditions: BTreeMap<String, Vec<String>>,
 }
@@ -42,13 +46,21 @@ impl Concerns {
 
     /// A call about these ARNs.
     pub(crate) fn on(resources: impl IntoIterator<Item = String>) -> Self {
-        Self { resources: resources.into_iter().collect(), conditions: BTreeMap::new() }
+        let concern = |resource| Concern { resource, conditions: BTreeMap::new() };
+        Self(resources.into_iter().map(concern).collect())
     }
 
-    /// Adds the value of a condition key.
-    pub(crate) fn given(mut self, key: &str, value: impl Into<String>) -> Self {
-        self.conditions.entry(key.to_owned()).or_default().push(value.into());
+    /// Adds the value of a condition key, which it has for all of them.
+    pub(crate) fn given(mut self, key: &str, value: &str) -> Self {
+        self.0.iter_mut().for_each(|it| it.give(key, value));
         self
+    }
+}
+
+impl Concern {
+    /// Adds the value of a condition key.
+    pub(crate) fn give(&mut self, key: &str, value: &str) {
+        self.conditions.entry(key.to_owned()).or_default().push(value.to_owned());
     }
 }
 
@@ -114,7 +126,7 @@ fn change_by_itself(world: &mut World, change: Change) {
         Change::SwitchMapping(uuid, on) => lambda::switch(world, &uuid, on),
         Change::SetTasks(cluster, name, tasks) => ecs::set_tasks(world, &cluster, &name, tasks),
         Change::SwitchAlarm(name, on) => cloudwatch::switch(world, &name, on),
-        Change::MoveTraffic(stack) => world.traffic.arrive(stack),
+        Change::MoveTraffic(stack) => world.arrive(stack),
     }
 }
 

@@ -40,6 +40,8 @@ pub struct Times {
     pub call: Range,
     /// How long a read may show what was there before a change.
     pub stale: Range,
+    /// How long the counts of a queue may show what was there before a change.
+    pub counts: Range,
     /// How long a cluster is `starting`.
     pub cluster_start: Range,
     /// How long a cluster is `stopping`.
@@ -66,7 +68,8 @@ pub struct Times {
     pub filter: Range,
     /// How long a purge goes on eating messages.
     pub purge: Range,
-    /// How long a rule still runs or does not yet after it was switched.
+    /// How long after a change of a rule another is refused: the greatest, and 100 ms at most. Rules do not fire,
+    /// so that nothing else takes this time.
     pub rule: Range,
     /// How long a task needs from pending to running.
     pub task_start: Range,
@@ -85,6 +88,8 @@ impl Default for Times {
         Self {
             call: Range::milliseconds(20, 80),
             stale: Range::seconds(0, 3),
+            // §4: they settle after about a minute.
+            counts: Range::seconds(0, 60),
             cluster_start: Range::seconds(300, 900),
             cluster_stop: Range::seconds(180, 600),
             cluster_delete: Range::seconds(120, 480),
@@ -115,6 +120,7 @@ impl Times {
         Self {
             call: none,
             stale: none,
+            counts: none,
             cluster_start: none,
             cluster_stop: none,
             cluster_delete: none,

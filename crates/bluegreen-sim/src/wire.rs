@@ -67,7 +67,8 @@ pub(crate) fn read(request: &Request) -> Result<(Protocol, Call), Unreadable> {
         let version = if request.content_type.contains("1.0") { "1.0" } else { "1.1" };
         (Protocol::Json(version), json::operation(&request.target), json::parameters(&request.body))
     } else if request.content_type.starts_with("application/x-www-form-urlencoded") {
-        let (operation, parameters) = query::read(&request.body);
+        let (operation, parameters) =
+            query::read(&request.body).map_err(|it| (Protocol::Query, it))?;
         (Protocol::Query, operation, Ok(parameters))
     } else {
         let (operation, parameters) = rest::read(request).map_err(|it| (Protocol::Rest, it))?;
@@ -81,6 +82,18 @@ pub(crate) fn read(request: &Request) -> Result<(Protocol, Call), Unreadable> {
     };
     let attempt = attempt(&request.attempt);
     Ok((protocol, Call { service, operation, parameters, access_key: scope.access_key, attempt }))
+}
+
+/// Returns what is known of a request that cannot be read: its operation is method and path.
+pub(crate) fn unread(request: &Request) -> Call {
+    let scope = Scope::of(&request.authorization);
+    Call {
+        service: scope.service.unwrap_or_default(),
+        operation: format!("{} {}", request.method, path_of(&request.uri).0),
+        parameters: Value::Null,
+        access_key: scope.access_key,
+        attempt: attempt(&request.attempt),
+    }
 }
 
 /// Writes what a call was answered.

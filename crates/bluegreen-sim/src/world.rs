@@ -178,6 +178,11 @@ impl World {
         self.now + self.times.stale.draw(&mut self.random)
     }
 
+    /// Draws until when readers are shown how many messages a queue had before the present change.
+    pub(crate) fn counts_until(&mut self) -> Duration {
+        self.now + self.times.counts.draw(&mut self.random)
+    }
+
     /// Returns the next number of the account: for ids that AWS makes up.
     pub(crate) fn next_number(&mut self) -> u64 {
         self.ids += 1;

@@ -64,6 +64,21 @@ const OPERATORS: [(&str, Matches, bool); 12] = [
     ("Null", Matches::Null, false),
 ];
 
+/// The condition keys that have a value in the account; `concerns` of the services gives all but the first four.
+const KEYS: [&str; 8] = [
+    "aws:RequestedRegion",
+    "aws:PrincipalArn",
+    "aws:PrincipalAccount",
+    "aws:SecureTransport",
+    "application-autoscaling:scalable-dimension",
+    "application-autoscaling:service-namespace",
+    "ecs:cluster",
+    "lambda:FunctionArn",
+];
+
+/// What the keys begin with that have the name of a tag behind it.
+const TAGS: [&str; 3] = ["aws:ResourceTag/", "rds:cluster-tag/", "rds:db-tag/"];
+
 type Result<T> = std::result::Result<T, PolicyError>;
 
 pub(super) fn parse(json: &str) -> Result<Vec<Statement>> {
@@ -125,6 +140,12 @@ fn conditions(place: &str, value: &Value) -> Result<Vec<Condition>> {
             .find(|(it, ..)| *it == name)
             .ok_or_else(|| error(&place, "is an operator that is not simulated"))?;
         for (key, values) in object(&place, keys)? {
+            if !is_known(key) {
+                return Err(error(
+                    &format!("{place}.{key}"),
+                    "is a condition key that is not simulated",
+                ));
+            }
             conditions.push(Condition {
                 matches,
                 negated,
@@ -135,6 +156,15 @@ fn conditions(place: &str, value: &Value) -> Result<Vec<Condition>> {
         }
     }
     Ok(conditions)
+}
+
+/// Condition keys are the same in any case, but for the name of a tag.
+fn is_known(key: &str) -> bool {
+    let begins = |tags: &&str| {
+        key.get(..tags.len()).is_some_and(|it| it.eq_ignore_ascii_case(tags))
+            && key.len() > tags.len()
+    };
+    KEYS.iter().any(|it| it.eq_ignore_ascii_case(key)) || TAGS.iter().any(begins)
 }
 
 /// Reads one text or several; truth values are texts too.

@@ -55,21 +55,45 @@ fn a_no_counts_more_than_any_yes() {
 }
 
 #[test]
-fn a_wildcard_does_not_reach_from_one_part_of_an_arn_into_the_next() {
-    let policy = policy(json!({
-        "Effect": "Allow",
-        "Action": "rds:*",
-        "Resource": "arn:aws:rds:*:cluster:orders-b",
-    }));
-
-    assert_eq!(policy.decide(&question("rds:StartDBCluster", CLUSTER)), ImplicitDeny);
-    assert!(arn_like("arn:aws:rds:*:*:cluster:orders-b", CLUSTER));
+fn a_star_at_the_end_of_a_part_of_a_resource_reaches_into_the_next_and_no_other_wildcard_does() {
     let consumer = "arn:aws:kinesis:eu-west-1:123456789012:stream/clicks/consumer/clicks-b:17";
-    assert!(arn_like(
-        "arn:aws:kinesis:eu-west-1:123456789012:stream/clicks/consumer/clicks-b:*",
-        consumer
-    ));
-    assert!(!arn_like("arn:aws:kinesis:eu-west-1:123456789012:stream/clicks", consumer));
+    for (pattern, arn, matches) in [
+        (CLUSTER, CLUSTER, true),
+        ("arn:aws:rds:*:*:cluster:orders-b", CLUSTER, true),
+        ("arn:aws:rds:*:cluster:orders-b", CLUSTER, true),
+        ("arn:aws:rds:eu-*:cluster:orders-b", CLUSTER, true),
+        ("arn:aws:rds:*1:cluster:orders-b:x", CLUSTER, false),
+        ("arn:aws:rds:*2:cluster:orders-b", CLUSTER, false),
+        ("arn:aws:rds:eu-west-1?123456789012:cluster:orders-b", CLUSTER, false),
+        ("arn:aws:rds:*:*:cluster:orders-a", CLUSTER, false),
+        ("arn:aws:kinesis:*:*:stream/*-b:1?", consumer, true),
+        (
+            "arn:aws:kinesis:eu-west-1:123456789012:stream/clicks/consumer/clicks-b:*",
+            consumer,
+            true,
+        ),
+        ("arn:aws:kinesis:eu-west-1:123456789012:stream/clicks", consumer, false),
+        ("arn:aws:rds:*:*:cluster:*", "*", false),
+    ] {
+        let policy = policy(json!({ "Effect": "Allow", "Action": "*", "Resource": pattern }));
+        let expected = if matches { Allowed } else { ImplicitDeny };
+        assert_eq!(policy.decide(&question("rds:StartDBCluster", arn)), expected, "{pattern}");
+    }
+}
+
+#[test]
+fn what_is_left_out_at_the_end_of_the_arn_of_a_resource_may_be_anything() {
+    for (pattern, matches) in [
+        ("arn:aws:rds", true),
+        ("arn:aws:rds:eu-west-1", true),
+        ("arn:aws:rds:eu-west-1:123456789012", true),
+        ("arn:aws:sqs", false),
+        ("arn:aws:rds:eu-west-1:210987654321", false),
+    ] {
+        let policy = policy(json!({ "Effect": "Allow", "Action": "*", "NotResource": pattern }));
+        let expected = if matches { ImplicitDeny } else { Allowed };
+        assert_eq!(policy.decide(&question("rds:StartDBCluster", CLUSTER)), expected, "{pattern}");
+    }
 }
 
 #[test]
@@ -158,6 +182,14 @@ fn what_is_not_simulated_is_an_error_with_its_place() {
         (
             statement(json!({ "Condition": { "DateLessThan": { "aws:CurrentTime": "x" } } })),
             "Statement[0].Condition.DateLessThan is an operator that is not simulated",
+        ),
+        (
+            statement(json!({ "Condition": { "StringLike": { "aws:SourceVpc": "vpc-1" } } })),
+            "Statement[0].Condition.StringLike.aws:SourceVpc is a condition key that is not simulated",
+        ),
+        (
+            statement(json!({ "Condition": { "Null": { "aws:ResourceTag/": "true" } } })),
+            "Statement[0].Condition.Null.aws:ResourceTag/ is a condition key that is not simulated",
         ),
     ] {
         let err = Policy::parse(&document).unwrap_err().to_string();

@@ -183,10 +183,11 @@ fn describe(world: &mut World, call: &Call) -> Answer {
             "AlarmActions": it.actions,
         }));
     }
+    let end = from.saturating_add(size);
     Ok(json!({
         "MetricAlarms": metric_alarms,
         "CompositeAlarms": composite_alarms,
-        "NextToken": (from + size < all.len()).then(|| (from + size).to_string()),
+        "NextToken": (end < all.len()).then(|| end.to_string()),
     }))
 }
 

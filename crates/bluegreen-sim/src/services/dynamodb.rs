@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::{Concerns, unknown};
-use crate::{Call, Event, Refusal, World, call::Answer};
+use crate::{Call, Event, Lagging, Refusal, World, call::Answer};
 
 /// What there is of DynamoDB.
 #[derive(Debug, Default)]
@@ -18,13 +18,19 @@ pub struct DynamoDb {
 pub struct Table {
     /// Its name.
     pub name: String,
-    /// `CREATING`, `ACTIVE`, `UPDATING`, `DELETING`.
-    pub status: String,
     /// Whether AWS keeps it from being deleted.
     pub protected: bool,
     /// The Regions of its replicas.
     pub replicas: Vec<String>,
+    status: Lagging<String>,
     generation: u64,
+}
+
+impl Table {
+    /// Returns its status as it really is: `CREATING`, `ACTIVE`, `UPDATING`, `DELETING`.
+    pub fn status(&self) -> &str {
+        self.status.real()
+    }
 }
 
 /// What happens by itself in DynamoDB.
@@ -54,15 +60,15 @@ impl World {
         let generation = self.next_number();
         let table = Table {
             name: name.to_owned(),
-            status: "ACTIVE".to_owned(),
             protected: false,
             replicas: Vec::new(),
+            status: Lagging::new("ACTIVE".to_owned()),
             generation,
         };
         self.dynamodb.tables.insert(name.to_owned(), table);
     }
 
-    /// Changes a table as no call does: its replicas, its status.
+    /// Changes a table as no call does: its replicas.
     pub fn change_table(&mut self, name: &str, change: impl FnOnce(&mut Table)) {
         if let Some(table) = self.dynamodb.tables.get_mut(name) {
             change(table);
@@ -71,11 +77,12 @@ impl World {
 }
 
 pub(super) fn happen(world: &mut World, event: DynamoDbEvent) {
+    let shown = world.now();
     let tables = &mut world.dynamodb.tables;
     match event {
         DynamoDbEvent::Active(name, generation) => {
             if let Some(it) = tables.get_mut(&name).filter(|it| it.generation == generation) {
-                it.status = "ACTIVE".to_owned();
+                it.status.set("ACTIVE".to_owned(), shown);
             }
         }
         DynamoDbEvent::Gone(name, generation) => {
@@ -92,7 +99,7 @@ pub(super) fn answer(world: &mut World, call: &Call) -> Answer {
         "DeleteTable" => delete(world, call),
         "DescribeTable" => {
             let table = table(world, call)?.clone();
-            Ok(json!({ "Table": shown(world, &table) }))
+            Ok(json!({ "Table": shown(world, &table, table.status.seen(world.now())) }))
         }
         "ListTables" => {
             Ok(json!({ "TableNames": world.dynamodb.tables.keys().collect::<Vec<_>>() }))
@@ -121,12 +128,12 @@ fn table<'a>(world: &'a mut World, call: &Call) -> Result<&'a mut Table, Refusal
     })
 }
 
-fn shown(world: &World, table: &Table) -> serde_json::Value {
+fn shown(world: &World, table: &Table, status: &str) -> serde_json::Value {
     let replicas: Vec<_> = table.replicas.iter().map(|it| json!({ "RegionName": it })).collect();
     json!({
         "TableName": table.name,
         "TableArn": world.arn("dynamodb", &format!("table/{}", table.name)),
-        "TableStatus": table.status,
+        "TableStatus": status,
         "DeletionProtectionEnabled": table.protected,
         "ItemCount": 0,
         "TableSizeBytes": 0,
@@ -135,7 +142,7 @@ fn shown(world: &World, table: &Table) -> serde_json::Value {
 }
 
 fn delete(world: &mut World, call: &Call) -> Answer {
-    let lasts = world.draw(world.times.table);
+    let (lasts, shown_until) = (world.draw(world.times.table), world.stale_until());
     let it = table(world, call)?;
     if it.protected {
         // §10.
@@ -151,11 +158,11 @@ fn delete(world: &mut World, call: &Call) -> Answer {
             "Table cannot be deleted while it has replicas in other Regions.",
         ));
     }
-    match it.status.as_str() {
+    match it.status() {
         // §10: to delete it again is no error.
         "DELETING" => {}
         "ACTIVE" => {
-            it.status = "DELETING".to_owned();
+            it.status.set("DELETING".to_owned(), shown_until);
             let event = DynamoDbEvent::Gone(it.name.clone(), it.generation);
             world.schedule(lasts, Event::DynamoDb(event));
         }
@@ -166,7 +173,7 @@ fn delete(world: &mut World, call: &Call) -> Answer {
         }
     }
     let it = table(world, call)?.clone();
-    let answer = json!({ "TableDescription": shown(world, &it) });
+    let answer = json!({ "TableDescription": shown(world, &it, it.status()) });
     let now = world.now();
     world.advance(now);
     Ok(answer)
@@ -182,29 +189,30 @@ fn create(world: &mut World, call: &Call) -> Answer {
     let protected = call.flag("DeletionProtectionEnabled").unwrap_or_default();
     world.change_table(&name, |it| {
         it.protected = protected;
-        it.status = "CREATING".to_owned();
+        it.status = Lagging::new("CREATING".to_owned());
     });
     become_active(world, &name);
     let it = world.dynamodb.tables[&name].clone();
-    Ok(json!({ "TableDescription": shown(world, &it) }))
+    Ok(json!({ "TableDescription": shown(world, &it, it.status()) }))
 }
 
 fn update(world: &mut World, call: &Call) -> Answer {
     let protected = call.flag("DeletionProtectionEnabled");
+    let shown_until = world.stale_until();
     let it = table(world, call)?;
-    if it.status != "ACTIVE" {
+    if it.status() != "ACTIVE" {
         let message =
-            format!("Attempt to change a resource which is still in use: Table is {}", it.status);
+            format!("Attempt to change a resource which is still in use: Table is {}", it.status());
         return Err(Refusal::bad("ResourceInUseException", message));
     }
     if let Some(protected) = protected {
         it.protected = protected;
     }
-    it.status = "UPDATING".to_owned();
+    it.status.set("UPDATING".to_owned(), shown_until);
     let name = it.name.clone();
     become_active(world, &name);
     let it = world.dynamodb.tables[&name].clone();
-    Ok(json!({ "TableDescription": shown(world, &it) }))
+    Ok(json!({ "TableDescription": shown(world, &it, it.status()) }))
 }
 
 fn become_active(world: &mut World, name: &str) {
@@ -220,7 +228,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{Settings, services::testing::call};
+    use crate::{Range, Settings, services::testing::call};
 
     fn ask(world: &mut World, operation: &str) -> Answer {
         answer(world, &call("dynamodb", operation, json!({ "TableName": "sessions-a" })))
@@ -235,13 +243,17 @@ mod tests {
     #[test]
     fn a_table_is_deleting_for_a_while_and_then_it_is_not_there() {
         let mut world = world();
+        world.times.stale = Range::seconds(2, 2);
 
         ask(&mut world, "DeleteTable").unwrap();
+        let early = ask(&mut world, "DescribeTable").unwrap();
+        world.advance(Duration::from_secs(2));
         let seen = ask(&mut world, "DescribeTable").unwrap();
         let again = ask(&mut world, "DeleteTable");
         world.advance(Duration::from_secs(600));
         let gone = ask(&mut world, "DescribeTable").unwrap_err();
 
+        assert_eq!(early["Table"]["TableStatus"], "ACTIVE", "a reader is told late");
         assert_eq!(seen["Table"]["TableStatus"], "DELETING");
         assert!(again.is_ok(), "to delete it again is no error");
         assert_eq!(gone.code, "ResourceNotFoundException");

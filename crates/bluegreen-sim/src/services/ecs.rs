@@ -1,6 +1,9 @@
 //! ECS: services that reach their count task by task.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 
@@ -10,9 +13,36 @@ use crate::{Call, Event, Lagging, Refusal, World, call::Answer};
 /// §3.2: how many services a call may name.
 const MOST: usize = 10;
 
+/// How many tasks a service may have.
+const MOST_TASKS: u32 = 5_000;
+
+/// §3.1: what can be changed of a service that `CODE_DEPLOY` deploys, or `EXTERNAL`.
+const LEFT_BY_CODE_DEPLOY: [&str; 9] = [
+    "cluster",
+    "service",
+    "desiredCount",
+    "deploymentConfiguration",
+    "healthCheckGracePeriodSeconds",
+    "placementConstraints",
+    "placementStrategy",
+    "enableECSManagedTags",
+    "propagateTags",
+];
+const LEFT_BY_EXTERNAL: [&str; 8] = [
+    "cluster",
+    "service",
+    "desiredCount",
+    "healthCheckGracePeriodSeconds",
+    "placementConstraints",
+    "placementStrategy",
+    "enableECSManagedTags",
+    "propagateTags",
+];
+
 /// What there is of ECS.
 #[derive(Debug, Default)]
 pub struct Ecs {
+    clusters: BTreeSet<String>,
     services: BTreeMap<(String, String), Service>,
     definitions: BTreeMap<String, u32>,
 }
@@ -35,6 +65,8 @@ pub struct Service {
     desired: Lagging<u32>,
     pending: u32,
     changing: bool,
+    /// How many times as long as usual its tasks take.
+    slowness: u32,
 }
 
 impl Service {
@@ -76,7 +108,9 @@ impl World {
             desired: Lagging::new(desired),
             pending: 0,
             changing: false,
+            slowness: 1,
         };
+        self.ecs.clusters.insert(cluster.to_owned());
         self.ecs.services.insert((cluster.to_owned(), name.to_owned()), service);
     }
 
@@ -109,7 +143,9 @@ pub(super) fn set_tasks(world: &mut World, cluster: &str, name: &str, tasks: u32
 }
 
 fn begin(world: &mut World, cluster: &str, name: &str) {
+    let slowness = world.slowness;
     let Some(service) = world.ecs.find(cluster, name) else { return };
+    service.slowness = slowness;
     if !std::mem::replace(&mut service.changing, true) {
         let event = EcsEvent::Task(service.cluster.clone(), service.name.clone());
         world.schedule(Duration::ZERO, Event::Ecs(event));
@@ -119,7 +155,9 @@ fn begin(world: &mut World, cluster: &str, name: &str) {
 /// Lets the next task start or stop: each takes its time, one after the other.
 pub(super) fn happen(world: &mut World, event: EcsEvent) {
     let EcsEvent::Task(cluster, name) = event;
-    let (start, stop) = (world.draw(world.times.task_start), world.draw(world.times.task_stop));
+    // Tasks are as slow as the change of which they are, whichever call is answered just now.
+    let [start, stop] =
+        [world.times.task_start, world.times.task_stop].map(|it| it.draw(&mut world.random));
     let Some(service) = world.ecs.find(&cluster, &name) else { return };
     service.running += std::mem::take(&mut service.pending);
     let wanted = service.desired();
@@ -133,17 +171,22 @@ pub(super) fn happen(world: &mut World, event: EcsEvent) {
         service.changing = false;
         return;
     };
+    let after = after * service.slowness;
     world.schedule(after, Event::Ecs(EcsEvent::Task(cluster, name)));
 }
 
 pub(super) fn answer(world: &mut World, call: &Call) -> Answer {
     match call.operation.as_str() {
-        "CreateCluster" => Ok(json!({ "cluster": { "clusterName": call.text("clusterName") } })),
+        "CreateCluster" => {
+            let name = call.text("clusterName").unwrap_or("default").to_owned();
+            world.ecs.clusters.insert(name.clone());
+            Ok(json!({ "cluster": { "clusterName": name } }))
+        }
         "CreateService" => create(world, call),
         "DescribeServices" => describe(world, call),
         "ListServices" => {
-            let services = world.ecs.services.values();
-            let own = services.filter(|it| it.cluster == cluster_of(call));
+            let cluster = known_cluster(world, call)?;
+            let own = world.ecs.services.values().filter(|it| it.cluster == cluster);
             Ok(json!({ "serviceArns": own.map(|it| arn(world, it)).collect::<Vec<_>>() }))
         }
         "RegisterTaskDefinition" => define(world, call),
@@ -161,13 +204,30 @@ pub(super) fn concerns(world: &World, call: &Call) -> Concerns {
     }
     let last = |it: &str| it.rsplit('/').next().unwrap_or_default().to_owned();
     let arns = named.iter().map(|it| world.arn("ecs", &format!("service/{cluster}/{}", last(it))));
-    Concerns::on(arns).given("ecs:cluster", world.arn("ecs", &format!("cluster/{cluster}")))
+    Concerns::on(arns).given("ecs:cluster", &world.arn("ecs", &format!("cluster/{cluster}")))
 }
 
 /// §3.1: the cluster is `default` when it is left out.
 fn cluster_of(call: &Call) -> String {
     let cluster = call.text("cluster").unwrap_or("default");
     cluster.rsplit('/').next().unwrap_or_default().to_owned()
+}
+
+/// §3.1: a cluster that is not there is refused.
+fn known_cluster(world: &World, call: &Call) -> Result<String, Refusal> {
+    let cluster = cluster_of(call);
+    if world.ecs.clusters.contains(&cluster) {
+        Ok(cluster)
+    } else {
+        Err(Refusal::bad("ClusterNotFoundException", "Cluster not found."))
+    }
+}
+
+/// Returns how many tasks a service is to run, if the call says so.
+fn wanted(call: &Call) -> Result<Option<u32>, Refusal> {
+    let Some(count) = call.number("desiredCount") else { return Ok(None) };
+    let fits = u32::try_from(count).ok().filter(|it| *it <= MOST_TASKS);
+    fits.map(Some).ok_or_else(|| invalid(format!("desiredCount must be 0 to {MOST_TASKS}")))
 }
 
 fn arn(world: &World, service: &Service) -> String {
@@ -179,7 +239,7 @@ fn invalid(message: impl Into<String>) -> Refusal {
 }
 
 fn describe(world: &mut World, call: &Call) -> Answer {
-    let cluster = cluster_of(call);
+    let cluster = known_cluster(world, call)?;
     let named: Vec<String> = call.texts("services").iter().map(|it| (*it).to_owned()).collect();
     if named.is_empty() || named.len() > MOST {
         return Err(invalid("Services cannot be empty, and at most 10 can be named."));
@@ -238,9 +298,9 @@ fn shown(world: &World, service: &Service, now: Duration) -> Value {
 }
 
 fn update(world: &mut World, call: &Call) -> Answer {
-    let cluster = cluster_of(call);
+    let cluster = known_cluster(world, call)?;
     let name = call.text("service").ok_or_else(|| invalid("service is required"))?.to_owned();
-    let count = call.number("desiredCount");
+    let count = wanted(call)?;
     let shown_at = world.stale_until();
     let Some(service) = world.ecs.find(&cluster, &name) else {
         return Err(Refusal::bad("ServiceNotFoundException", "Service not found."));
@@ -248,24 +308,18 @@ fn update(world: &mut World, call: &Call) -> Answer {
     if service.status != "ACTIVE" {
         return Err(Refusal::bad("ServiceNotActiveException", "Service was not ACTIVE."));
     }
-    // §3.1: what other controllers leave to be changed here.
-    let allowed = [
-        "cluster",
-        "service",
-        "desiredCount",
-        "deploymentConfiguration",
-        "healthCheckGracePeriodSeconds",
-        "placementConstraints",
-        "placementStrategy",
-    ];
+    let (left, instead): (&[&str], _) = match service.controller.as_str() {
+        "CODE_DEPLOY" => (&LEFT_BY_CODE_DEPLOY, " Use AWS CodeDeploy to trigger a new deployment."),
+        "EXTERNAL" => (&LEFT_BY_EXTERNAL, ""),
+        _ => (&[], ""),
+    };
     let given = call.parameters.as_object();
-    let other = given.and_then(|it| it.keys().find(|key| !allowed.contains(&key.as_str())));
-    if service.controller != "ECS"
+    let other = given.and_then(|it| it.keys().find(|key| !left.contains(&key.as_str())));
+    if !left.is_empty()
         && let Some(other) = other
     {
         return Err(invalid(format!(
-            "Unable to update {other} on services with a {} deployment controller. Use AWS CodeDeploy to \
-             trigger a new deployment.",
+            "Unable to update {other} on services with a {} deployment controller.{instead}",
             service.controller
         )));
     }
@@ -275,7 +329,6 @@ fn update(world: &mut World, call: &Call) -> Answer {
                 "The daemon scheduling strategy does not support a desired count.",
             ));
         }
-        let count = u32::try_from(count).map_err(|_| invalid("desiredCount is negative"))?;
         service.desired.set(count, shown_at);
         begin(world, &cluster, &name);
         scaling::changed(world, &format!("service/{cluster}/{name}"));
@@ -286,11 +339,10 @@ fn update(world: &mut World, call: &Call) -> Answer {
 }
 
 fn create(world: &mut World, call: &Call) -> Answer {
-    let cluster = cluster_of(call);
+    let cluster = known_cluster(world, call)?;
     let name =
         call.text("serviceName").ok_or_else(|| invalid("serviceName is required"))?.to_owned();
-    let count =
-        call.number("desiredCount").and_then(|it| u32::try_from(it).ok()).unwrap_or_default();
+    let count = wanted(call)?.unwrap_or_default();
     world.add_service(&cluster, &name, 0);
     let controller = call.parameters.pointer("/deploymentController/type").and_then(Value::as_str);
     let daemon = call.text("schedulingStrategy") == Some("DAEMON");

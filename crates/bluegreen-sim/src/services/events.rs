@@ -261,7 +261,7 @@ fn paged<'a, T>(call: &Call, all: &'a [T]) -> Result<(&'a [T], Option<String>), 
     let from = match call.text("NextToken") {
         None => 0,
         Some(token) => token
-            .parse()
+            .parse::<usize>()
             .map_err(|_| Refusal::bad("InvalidToken", "The specified nextToken is invalid."))?,
     };
     let size = match call.number("Limit") {
@@ -269,7 +269,7 @@ fn paged<'a, T>(call: &Call, all: &'a [T]) -> Result<(&'a [T], Option<String>), 
         Some(it @ 1..=100) => it as usize,
         Some(_) => return Err(Refusal::bad("ValidationException", "limit must be 1 to 100")),
     };
-    let end = (from + size).min(all.len());
+    let end = from.saturating_add(size).min(all.len());
     let next = (end < all.len()).then(|| end.to_string());
     Ok((&all[from.min(end)..end], next))
 }

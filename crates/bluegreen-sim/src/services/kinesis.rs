@@ -1,12 +1,12 @@
 //! Kinesis: streams, and their consumers with enhanced fan-out.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Value, json};
 
 use super::{Concerns, lambda, unknown};
 use crate::{
-    Call, Event, Refusal, World,
+    Call, Event, Lagging, Refusal, World,
     call::{Answer, time},
 };
 
@@ -26,10 +26,19 @@ pub struct Kinesis {
 pub struct Stream {
     /// Its ARN.
     pub arn: String,
-    /// `CREATING`, `ACTIVE`, `UPDATING`, `DELETING`.
-    pub status: String,
-    records: Vec<u64>,
+    status: Lagging<String>,
+    /// The numbers of the records, with when each was put.
+    records: Vec<(u64, Duration)>,
     consumers: BTreeMap<String, Consumer>,
+    /// The time in the ARN of the last consumer of each name.
+    stamps: BTreeMap<String, u64>,
+}
+
+impl Stream {
+    /// Returns its status as it really is: `CREATING`, `ACTIVE`.
+    pub fn status(&self) -> &str {
+        self.status.real()
+    }
 }
 
 /// A consumer of a stream.
@@ -39,9 +48,15 @@ pub struct Consumer {
     pub name: String,
     /// Its ARN, with the time at which it was made: one that is registered again has another.
     pub arn: String,
-    /// `CREATING`, `ACTIVE`, `DELETING`.
-    pub status: String,
+    status: Lagging<String>,
     created: f64,
+}
+
+impl Consumer {
+    /// Returns its status as it really is: `CREATING`, `ACTIVE`, `DELETING`.
+    pub fn status(&self) -> &str {
+        self.status.real()
+    }
 }
 
 /// What happens by itself in Kinesis.
@@ -73,10 +88,16 @@ impl Kinesis {
     pub(crate) fn read(&self, arn: &str, from: usize, most: usize) -> Vec<u64> {
         let Some(stream) = self.streams.get(stream_of(arn)) else { return Vec::new() };
         let consumer = stream.consumers.values().find(|it| it.arn == arn);
-        if stream.arn != arn && consumer.is_none_or(|it| it.status != "ACTIVE") {
+        if stream.arn != arn && consumer.is_none_or(|it| it.status() != "ACTIVE") {
             return Vec::new();
         }
-        stream.records.iter().skip(from).take(most).copied().collect()
+        stream.records.iter().skip(from).take(most).map(|(number, _)| *number).collect()
+    }
+
+    /// Returns how many records were put into a stream before a time; the ARN may be that of a consumer.
+    pub(crate) fn before(&self, arn: &str, at: Duration) -> usize {
+        let records = self.streams.get(stream_of(arn)).map(|it| it.records.as_slice());
+        records.unwrap_or_default().partition_point(|(_, put)| *put < at)
     }
 }
 
@@ -91,9 +112,10 @@ impl World {
         let arn = self.arn("kinesis", &format!("stream/{name}"));
         let stream = Stream {
             arn: arn.clone(),
-            status: "ACTIVE".to_owned(),
+            status: Lagging::new("ACTIVE".to_owned()),
             records: Vec::new(),
             consumers: BTreeMap::new(),
+            stamps: BTreeMap::new(),
         };
         self.kinesis.streams.insert(arn.clone(), stream);
         arn
@@ -102,15 +124,19 @@ impl World {
     /// Adds a consumer that is `ACTIVE`, and returns its ARN.
     pub fn add_consumer(&mut self, stream: &str, name: &str) -> String {
         let created = self.seconds();
-        // §9: the ARN has the time in it.
-        let arn = format!("{stream}/consumer/{name}:{}", created as u64);
+        let found = self.kinesis.streams.get(stream);
+        let last = found.and_then(|it| it.stamps.get(name)).copied();
+        // §9: the ARN has the time in it, and no second consumer has the ARN of the first.
+        let stamp = (created as u64).max(last.map_or(0, |it| it + 1));
+        let arn = format!("{stream}/consumer/{name}:{stamp}");
         let consumer = Consumer {
             name: name.to_owned(),
             arn: arn.clone(),
-            status: "ACTIVE".to_owned(),
+            status: Lagging::new("ACTIVE".to_owned()),
             created,
         };
         if let Some(it) = self.kinesis.streams.get_mut(stream) {
+            it.stamps.insert(name.to_owned(), stamp);
             it.consumers.insert(name.to_owned(), consumer);
         }
         arn
@@ -122,28 +148,29 @@ pub(crate) fn put_record(world: &mut World, stream: &str) -> Option<u64> {
     let now = world.now();
     let it = world.kinesis.streams.get_mut(stream)?;
     let number = world.ledger.sent(stream, now);
-    it.records.push(number);
+    it.records.push((number, now));
     lambda::arrived(world, stream);
     Some(number)
 }
 
 pub(super) fn happen(world: &mut World, event: KinesisEvent) {
+    let shown = world.now();
     match event {
         KinesisEvent::Settled(stream, arn) => {
             let Some(stream) = world.kinesis.streams.get_mut(&stream) else { return };
             let name = stream.consumers.values().find(|it| it.arn == arn).map(|it| it.name.clone());
             let Some(name) = name else { return };
-            if stream.consumers[&name].status == "DELETING" {
+            if stream.consumers[&name].status() == "DELETING" {
                 stream.consumers.remove(&name);
             } else if let Some(it) = stream.consumers.get_mut(&name) {
-                it.status = "ACTIVE".to_owned();
+                it.status.set("ACTIVE".to_owned(), shown);
                 let stream = stream.arn.clone();
                 lambda::arrived(world, &stream);
             }
         }
         KinesisEvent::Active(stream) => {
             if let Some(it) = world.kinesis.streams.get_mut(&stream) {
-                it.status = "ACTIVE".to_owned();
+                it.status.set("ACTIVE".to_owned(), shown);
             }
         }
     }
@@ -156,7 +183,7 @@ pub(super) fn answer(world: &mut World, call: &Call) -> Answer {
         "DescribeStream" | "DescribeStreamSummary" => describe_stream(world, call),
         "DescribeStreamConsumer" => {
             let (_, it) = consumer(world, call)?;
-            Ok(json!({ "ConsumerDescription": shown(&it) }))
+            Ok(json!({ "ConsumerDescription": shown(&it, it.status.seen(world.now())) }))
         }
         "ListStreamConsumers" => list(world, call),
         "PutRecord" => {
@@ -219,23 +246,23 @@ fn consumer(world: &mut World, call: &Call) -> Result<(String, Consumer), Refusa
     found.map(|it| (stream.arn.clone(), it)).ok_or_else(|| missing(&format!("Consumer {name}")))
 }
 
-fn shown(consumer: &Consumer) -> Value {
+fn shown(consumer: &Consumer, status: &str) -> Value {
     json!({
         "ConsumerName": consumer.name,
         "ConsumerARN": consumer.arn,
-        "ConsumerStatus": consumer.status,
+        "ConsumerStatus": status,
         "ConsumerCreationTimestamp": time(consumer.created),
         "StreamARN": stream_of(&consumer.arn),
     })
 }
 
 fn describe_stream(world: &mut World, call: &Call) -> Answer {
-    let seconds = world.seconds();
+    let (now, seconds) = (world.now(), world.seconds());
     let it = stream(world, call)?;
     let summary = json!({
         "StreamName": it.arn.rsplit('/').next(),
         "StreamARN": it.arn,
-        "StreamStatus": it.status,
+        "StreamStatus": it.status.seen(now),
         "RetentionPeriodHours": 24,
         "StreamCreationTimestamp": time(seconds),
         "EnhancedMonitoring": [],
@@ -257,7 +284,7 @@ fn create(world: &mut World, call: &Call) -> Answer {
     let arn = world.add_stream(&name);
     let lasts = world.draw(world.times.consumer);
     if let Some(it) = world.kinesis.streams.get_mut(&arn) {
-        it.status = "CREATING".to_owned();
+        it.status = Lagging::new("CREATING".to_owned());
     }
     world.schedule(lasts, Event::Kinesis(KinesisEvent::Active(arn)));
     let now = world.now();
@@ -268,7 +295,7 @@ fn create(world: &mut World, call: &Call) -> Answer {
 fn register(world: &mut World, call: &Call) -> Answer {
     let name = call.text("ConsumerName").ok_or_else(|| invalid("ConsumerName is required"))?;
     let it = stream(world, call)?;
-    if it.status != "ACTIVE" {
+    if it.status() != "ACTIVE" {
         let message = format!("Stream {} is not in ACTIVE status", it.arn);
         return Err(Refusal::bad("ResourceInUseException", message));
     }
@@ -276,7 +303,7 @@ fn register(world: &mut World, call: &Call) -> Answer {
         let message = format!("Consumer {name} exists already with ARN {}", existing.arn);
         return Err(Refusal::bad("ResourceInUseException", message));
     }
-    let in_the_making = it.consumers.values().filter(|it| it.status == "CREATING").count();
+    let in_the_making = it.consumers.values().filter(|it| it.status() == "CREATING").count();
     if it.consumers.len() >= MOST || in_the_making >= MOST_IN_THE_MAKING {
         let message = format!("Stream {} has too many consumers", it.arn);
         return Err(Refusal::bad("LimitExceededException", message));
@@ -287,9 +314,10 @@ fn register(world: &mut World, call: &Call) -> Answer {
     if let Some(it) =
         world.kinesis.streams.get_mut(&stream).and_then(|it| it.consumers.get_mut(name))
     {
-        it.status = "CREATING".to_owned();
+        it.status = Lagging::new("CREATING".to_owned());
     }
-    let answer = world.kinesis.streams[&stream].consumers.get(name).map(shown);
+    let made = world.kinesis.streams[&stream].consumers.get(name);
+    let answer = made.map(|it| shown(it, it.status()));
     world.schedule(lasts, Event::Kinesis(KinesisEvent::Settled(stream, arn)));
     let now = world.now();
     world.advance(now);
@@ -298,15 +326,15 @@ fn register(world: &mut World, call: &Call) -> Answer {
 
 fn deregister(world: &mut World, call: &Call) -> Answer {
     let (stream, found) = consumer(world, call)?;
-    if found.status != "ACTIVE" {
+    if found.status() != "ACTIVE" {
         let message = format!("Consumer {} is not in ACTIVE status", found.name);
         return Err(Refusal::bad("ResourceInUseException", message));
     }
-    let lasts = world.draw(world.times.consumer);
+    let (lasts, shown) = (world.draw(world.times.consumer), world.stale_until());
     if let Some(it) =
         world.kinesis.streams.get_mut(&stream).and_then(|it| it.consumers.get_mut(&found.name))
     {
-        it.status = "DELETING".to_owned();
+        it.status.set("DELETING".to_owned(), shown);
     }
     world.schedule(lasts, Event::Kinesis(KinesisEvent::Settled(stream, found.arn)));
     let now = world.now();
@@ -317,9 +345,12 @@ fn deregister(world: &mut World, call: &Call) -> Answer {
 fn list(world: &mut World, call: &Call) -> Answer {
     let from = call.text("NextToken").and_then(|it| it.parse().ok()).unwrap_or(0_usize);
     let size = call.number("MaxResults").map_or(PAGE, |it| it.clamp(1, PAGE as i64) as usize);
+    let now = world.now();
     let it = stream(world, call)?;
-    let page: Vec<_> = it.consumers.values().skip(from).take(size).map(shown).collect();
-    let next = (from + size < it.consumers.len()).then(|| (from + size).to_string());
+    let page = it.consumers.values().skip(from).take(size);
+    let page: Vec<_> = page.map(|it| shown(it, it.status.seen(now))).collect();
+    let end = from.saturating_add(size);
+    let next = (end < it.consumers.len()).then(|| end.to_string());
     Ok(json!({ "Consumers": page, "NextToken": next }))
 }
 

@@ -180,7 +180,7 @@ pub(super) fn concerns(world: &World, call: &Call) -> Concerns {
             let function = world.lambda.mappings.get(uuid).map(|it| it.function_arn.clone());
             let concerns = Concerns::on([arn]);
             match function {
-                Some(function) => concerns.given("lambda:FunctionArn", function),
+                Some(function) => concerns.given("lambda:FunctionArn", &function),
                 None => concerns,
             }
         }

@@ -207,18 +207,14 @@ pub(super) fn concerns(world: &World, call: &Call) -> Concerns {
         }
         _ => return Concerns::everything(),
     };
-    let mut concerns = Concerns::on(resources.clone());
-    // Policies may narrow what they allow by the tags that the resources have.
-    for resource in resources {
-        let (kind, tags) = if resource.contains(":db:") {
-            ("db", world.rds.instance(&resource).map(|it| &it.tags))
-        } else {
-            ("cluster", world.rds.cluster(&resource).map(|it| &it.tags))
-        };
-        for (name, value) in tags.into_iter().flatten() {
-            concerns = concerns
-                .given(&format!("aws:ResourceTag/{name}"), value)
-                .given(&format!("rds:{kind}-tag/{name}"), value);
+    let mut concerns = Concerns::on(resources);
+    // Policies may narrow what they allow by the tags that each of the resources has.
+    for concern in &mut concerns.0 {
+        let Ok(tags) = looking::tags(world, &concern.resource) else { continue };
+        let kind = looking::kind(&concern.resource).unwrap_or_default().to_owned();
+        for (name, value) in tags {
+            concern.give(&format!("aws:ResourceTag/{name}"), value);
+            concern.give(&format!("rds:{kind}-tag/{name}"), value);
         }
     }
     concerns

@@ -6,11 +6,16 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Map, Value, json};
 
+pub use self::filter::matching;
 use super::{Concerns, sqs, unknown};
 use crate::{Call, Fate, Lagging, Refusal, World, call::Answer};
 
 /// §5: how many subscriptions are on a page.
 const PAGE: usize = 100;
+
+/// The scopes of a filter policy: what it looks at.
+const IN_ATTRIBUTES: &str = "MessageAttributes";
+const IN_BODY: &str = "MessageBody";
 
 /// What there is of SNS.
 #[derive(Debug, Default)]
@@ -57,9 +62,24 @@ impl Subscription {
         self.policy.real().as_deref()
     }
 
-    /// Returns whether the policy that was set last lets a message with these attributes pass.
-    pub fn passes(&self, attributes: &BTreeMap<String, String>) -> bool {
-        self.policy().is_none_or(|it| filter::passes(it, attributes))
+    /// Returns whether the policy that was set last lets a message with these attributes and this text pass.
+    pub fn passes(&self, attributes: &BTreeMap<String, String>, message: &str) -> bool {
+        self.lets_pass(self.policy(), attributes, message)
+    }
+
+    fn lets_pass(
+        &self,
+        policy: Option<&str>,
+        attributes: &BTreeMap<String, String>,
+        message: &str,
+    ) -> bool {
+        let Some(policy) = policy else { return true };
+        if self.scope.real() == IN_BODY {
+            // §5: what is not JSON does not pass.
+            return serde_json::from_str(message).is_ok_and(|it| filter::passes(policy, &it));
+        }
+        let attributes = attributes.iter().map(|(name, it)| (name.clone(), it.clone().into()));
+        filter::passes(policy, &Value::Object(attributes.collect()))
     }
 }
 
@@ -89,10 +109,18 @@ impl World {
             works: self.now(),
             policy: Lagging::new(filter.map(str::to_owned)),
             before: None,
-            scope: Lagging::new("MessageAttributes".to_owned()),
+            scope: Lagging::new(IN_ATTRIBUTES.to_owned()),
         };
         self.sns.subscriptions.insert(arn.clone(), subscription);
         arn
+    }
+
+    /// Lets the filter policies of a subscription look at the text of messages, which is JSON then, and no longer
+    /// at their attributes.
+    pub fn filter_by_body(&mut self, subscription: &str) {
+        if let Some(it) = self.sns.subscriptions.get_mut(subscription) {
+            it.scope = Lagging::new(IN_BODY.to_owned());
+        }
     }
 
     /// Gives a subscription another ARN.
@@ -104,11 +132,12 @@ impl World {
     }
 }
 
-/// Publishes a message to all subscriptions of a topic.
+/// Publishes a message to all subscriptions of a topic. Queues get its text as it is, without an envelope.
 pub(crate) fn publish(
     world: &mut World,
     topic: &str,
     attributes: &BTreeMap<String, String>,
+    message: &str,
 ) -> Option<u64> {
     world.sns.topics.get(topic)?;
     let now = world.now();
@@ -129,8 +158,9 @@ pub(crate) fn publish(
         let new = now >= subscription.works || lot * whole < passed;
         let policy = if new { subscription.policy() } else { subscription.before.as_deref() };
         let endpoint = subscription.endpoint.clone();
-        if policy.is_none_or(|it| filter::passes(it, attributes)) {
+        if subscription.lets_pass(policy, attributes, message) {
             sqs::deliver(world, &endpoint, number);
+            sqs::set_body(world, &endpoint, number, message.to_owned());
         } else {
             world.ledger.copy(number, &endpoint, Fate::Filtered);
         }
@@ -230,7 +260,8 @@ fn list(world: &mut World, call: &Call) -> Answer {
             "Owner": world.account,
         })
     });
-    let next = (from + PAGE < all.len()).then(|| (from + PAGE).to_string());
+    let end = from.saturating_add(PAGE);
+    let next = (end < all.len()).then(|| end.to_string());
     Ok(json!({ "Subscriptions": page.collect::<Vec<_>>(), "NextToken": next }))
 }
 
@@ -253,7 +284,7 @@ fn change(world: &mut World, arn: &str, name: &str, value: &str) -> Result<(), R
             let policy = match value {
                 "" | "{}" => None,
                 value => {
-                    filter::check(value, it.scope.real() == "MessageBody").map_err(invalid)?;
+                    filter::check(value, it.scope.real() == IN_BODY).map_err(invalid)?;
                     Some(value.to_owned())
                 }
             };
@@ -266,7 +297,7 @@ fn change(world: &mut World, arn: &str, name: &str, value: &str) -> Result<(), R
             it.works = now + delay;
         }
         "FilterPolicyScope" => match value {
-            "MessageAttributes" | "MessageBody" => it.scope.set(value.to_owned(), shown),
+            IN_ATTRIBUTES | IN_BODY => it.scope.set(value.to_owned(), shown),
             other => {
                 return Err(invalid(format!(
                     "FilterPolicyScope: Invalid value [{other}]. Please use either MessageBody or \
@@ -286,10 +317,18 @@ fn subscribe(world: &mut World, call: &Call) -> Answer {
         return Err(missing("Topic"));
     }
     let endpoint = required(call, "Endpoint")?.to_owned();
+    let mut all = world.sns.subscriptions.values();
+    // AWS: who subscribes again gets the first subscription.
+    if let Some(first) = all.find(|it| it.topic == topic && it.endpoint == endpoint) {
+        return Ok(json!({ "SubscriptionArn": first.arn }));
+    }
     let arn = world.add_subscription(&topic, &endpoint, None);
-    let attributes = call.parameters.get("Attributes").and_then(Value::as_object).cloned();
-    for (name, value) in attributes.unwrap_or_default() {
-        if let Err(refusal) = change(world, &arn, &name, value.as_str().unwrap_or_default()) {
+    let attributes = call.parameters.get("Attributes").and_then(Value::as_object);
+    let mut attributes: Vec<_> = attributes.into_iter().flatten().collect();
+    // The scope says what the policy may look like.
+    attributes.sort_by_key(|(name, _)| *name != "FilterPolicyScope");
+    for (name, value) in attributes {
+        if let Err(refusal) = change(world, &arn, name, value.as_str().unwrap_or_default()) {
             world.sns.subscriptions.remove(&arn);
             return Err(refusal);
         }
@@ -302,13 +341,14 @@ fn subscribe(world: &mut World, call: &Call) -> Answer {
 
 fn publish_call(world: &mut World, call: &Call) -> Answer {
     let topic = required(call, "TopicArn")?.to_owned();
+    let message = required(call, "Message")?;
     let attributes = call.parameters.get("MessageAttributes").and_then(Value::as_object);
     let attributes = attributes.into_iter().flatten().map(|(name, it)| {
-        let value = it.get("StringValue").or_else(|| it.get("Value")).unwrap_or(it);
-        (name.clone(), value.as_str().unwrap_or_default().to_owned())
+        let value = it.get("StringValue").and_then(Value::as_str);
+        (name.clone(), value.unwrap_or_default().to_owned())
     });
     let attributes = attributes.collect();
-    let number = publish(world, &topic, &attributes).ok_or_else(|| missing("Topic"))?;
+    let number = publish(world, &topic, &attributes, message).ok_or_else(|| missing("Topic"))?;
     Ok(json!({ "MessageId": format!("00000000-0000-4000-8000-{number:012x}") }))
 }
 

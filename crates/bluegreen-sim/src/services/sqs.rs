@@ -1,20 +1,17 @@
 //! SQS: queues, and the messages in them.
 
+mod messages;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Map, Value, json};
 
+pub(super) use self::messages::set_body;
 use super::{Concerns, lambda, unknown};
 use crate::{Call, Event, Fate, Lagging, Refusal, World, call::Answer};
 
 /// §4: the least time between two purges of a queue.
 const BETWEEN_PURGES: Duration = Duration::from_secs(60);
-
-/// How long a message is hidden that somebody has received by a call.
-const VISIBILITY: Duration = Duration::from_secs(30);
-
-/// How many messages a call may send.
-const MOST_IN_A_BATCH: usize = 10;
 
 /// What there is of SQS.
 #[derive(Debug, Default)]
@@ -40,10 +37,10 @@ pub struct Queue {
 }
 
 /// A message in a queue.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Held {
     Waiting,
-    /// Received, and hidden until this time; a mapping keeps it until it is done.
+    /// Received, and hidden until this time; without one a mapping has it, which keeps it until it is done.
     InFlight(Option<Duration>),
 }
 
@@ -56,6 +53,15 @@ pub enum SqsEvent {
         queue: String,
         /// The message's number.
         number: u64,
+    },
+    /// A message that was received by a call, and that nobody has deleted, can be received again.
+    Back {
+        /// The queue's name.
+        queue: String,
+        /// The message's number.
+        number: u64,
+        /// Until when it was hidden.
+        until: Duration,
     },
 }
 
@@ -82,7 +88,9 @@ impl Queue {
         self.messages.is_empty()
     }
 
-    fn counted(&mut self, shown: Duration) {
+    /// Counts anew; readers are shown what was there before until the time `shown`.
+    fn counted(&mut self, now: Duration, shown: Duration) {
+        self.counts.forget(now);
         let in_flight = self.messages.values().filter(|it| matches!(it, Held::InFlight(_))).count();
         self.counts.set((self.messages.len() - in_flight, in_flight), shown);
     }
@@ -115,7 +123,7 @@ impl World {
 
     /// Moves all messages that wait in a queue to another, as a person does whose work has gone the wrong way.
     pub fn move_messages(&mut self, from: &str, to: &str) {
-        let shown = self.stale_until();
+        let (now, shown) = (self.now(), self.counts_until());
         let Some(queue) = self.sqs.queues.get_mut(name_of(from)) else { return };
         let arn = queue.arn.clone();
         let waiting = |it: &Held| matches!(it, Held::Waiting);
@@ -126,7 +134,7 @@ impl World {
             .map(|(number, _)| *number)
             .collect();
         queue.messages.retain(|_, it| !waiting(it));
-        queue.counted(shown);
+        queue.counted(now, shown);
         for number in moved {
             self.ledger.moved(number, &arn);
             deliver(self, to, number);
@@ -149,7 +157,7 @@ pub(crate) fn send(world: &mut World, queue: &str) -> Option<u64> {
 
 /// Puts a copy of a message into a queue.
 pub(crate) fn deliver(world: &mut World, queue: &str, number: u64) {
-    let (now, shown) = (world.now(), world.stale_until());
+    let (now, shown) = (world.now(), world.counts_until());
     // §4: messages that arrive while a purge is under way may be deleted with the others.
     let eaten = world.random.bool();
     let Some(queue) = world.sqs.queues.get_mut(name_of(queue)) else { return };
@@ -159,7 +167,7 @@ pub(crate) fn deliver(world: &mut World, queue: &str, number: u64) {
         return;
     }
     queue.messages.insert(number, Held::Waiting);
-    queue.counted(shown);
+    queue.counted(now, shown);
     world.ledger.copy(number, &arn, Fate::Waiting);
     lambda::arrived(world, &arn);
 }
@@ -170,64 +178,70 @@ pub(crate) fn receive(world: &mut World, queue: &str, most: usize) -> Vec<u64> {
 }
 
 fn take(world: &mut World, queue: &str, most: usize, until: Option<Duration>) -> Vec<u64> {
-    let (now, shown) = (world.now(), world.stale_until());
+    let (now, shown) = (world.now(), world.counts_until());
     let Some(queue) = world.sqs.queues.get_mut(name_of(queue)) else { return Vec::new() };
     let mut taken = Vec::new();
     for (number, held) in &mut queue.messages {
-        let free = match held {
-            Held::Waiting => true,
-            Held::InFlight(until) => until.is_some_and(|it| it <= now),
-        };
-        if free && taken.len() < most {
+        if *held == Held::Waiting && taken.len() < most {
             *held = Held::InFlight(until);
             taken.push(*number);
         }
     }
     if !taken.is_empty() {
-        queue.counted(shown);
+        queue.counted(now, shown);
     }
     taken
 }
 
 /// Deletes messages that `consumer` has processed. What a purge took meanwhile was processed all the same.
 pub(crate) fn delete(world: &mut World, queue: &str, numbers: &[u64], consumer: &str) {
-    let (now, shown) = (world.now(), world.stale_until());
+    let (now, shown) = (world.now(), world.counts_until());
     let Some(queue) = world.sqs.queues.get_mut(name_of(queue)) else { return };
     for number in numbers {
         queue.messages.remove(number);
         queue.bodies.remove(number);
         world.ledger.consumed(*number, &queue.arn, consumer, now);
     }
-    queue.counted(shown);
+    queue.counted(now, shown);
 }
 
 pub(super) fn happen(world: &mut World, event: SqsEvent) {
-    let SqsEvent::Vanish { queue, number } = event;
-    let (now, shown) = (world.now(), world.stale_until());
-    let Some(queue) = world.sqs.queues.get_mut(&queue) else { return };
-    if queue.messages.remove(&number).is_some() {
-        queue.counted(shown);
-        world.ledger.copy(number, &queue.arn, Fate::Purged(now));
+    let (now, shown) = (world.now(), world.counts_until());
+    match event {
+        SqsEvent::Vanish { queue, number } => {
+            let Some(queue) = world.sqs.queues.get_mut(&queue) else { return };
+            if queue.messages.remove(&number).is_some() {
+                queue.bodies.remove(&number);
+                queue.counted(now, shown);
+                world.ledger.copy(number, &queue.arn, Fate::Purged(now));
+            }
+        }
+        SqsEvent::Back { queue, number, until } => {
+            let Some(queue) = world.sqs.queues.get_mut(&queue) else { return };
+            let held = queue.messages.get_mut(&number);
+            if let Some(held) = held.filter(|it| **it == Held::InFlight(Some(until))) {
+                *held = Held::Waiting;
+                queue.counted(now, shown);
+                let arn = queue.arn.clone();
+                lambda::arrived(world, &arn);
+            }
+        }
     }
 }
 
 pub(super) fn answer(world: &mut World, call: &Call) -> Answer {
     match call.operation.as_str() {
         "CreateQueue" => create(world, call),
-        "DeleteMessage" => delete_message(world, call),
+        "DeleteMessage" => messages::delete(world, call),
         "GetQueueAttributes" => attributes(world, call),
         "GetQueueUrl" => url(world, call),
         "ListQueues" => Ok(json!({
             "QueueUrls": world.sqs.queues.keys().map(|it| url_of(world, it)).collect::<Vec<_>>(),
         })),
         "PurgeQueue" => purge(world, call),
-        "ReceiveMessage" => receive_message(world, call),
-        "SendMessage" => {
-            let name = queue_name(world, call)?;
-            let body = call.required("MessageBody")?.to_owned();
-            Ok(json!({ "MessageId": send_body(world, &name, body) }))
-        }
-        "SendMessageBatch" => send_batch(world, call),
+        "ReceiveMessage" => messages::receive(world, call),
+        "SendMessage" => messages::send(world, call),
+        "SendMessageBatch" => messages::send_batch(world, call),
         "SetQueueAttributes" => set_attributes(world, call),
         _ => Err(unknown(call)),
     }
@@ -336,72 +350,6 @@ fn purge(world: &mut World, call: &Call) -> Answer {
         } else {
             world.schedule(after, Event::Sqs(event));
         }
-    }
-    Ok(json!({}))
-}
-
-/// Sends a message with a body, and returns its id.
-fn send_body(world: &mut World, queue: &str, body: String) -> String {
-    let number = send(world, queue).unwrap_or_default();
-    if let Some(queue) = world.sqs.queues.get_mut(queue) {
-        queue.bodies.insert(number, body);
-    }
-    message_id(number)
-}
-
-fn message_id(number: u64) -> String {
-    format!("00000000-0000-4000-8000-{number:012x}")
-}
-
-fn send_batch(world: &mut World, call: &Call) -> Answer {
-    let name = queue_name(world, call)?;
-    let entries = call.parameters.get("Entries").and_then(Value::as_array).cloned();
-    let entries = entries.unwrap_or_default();
-    // [BC:sqs SendMessageBatch]
-    match entries.len() {
-        0 => {
-            let code = "com.amazonaws.sqs#EmptyBatchRequest";
-            return Err(Refusal::bad(code, "There should be at least one entry in the request."));
-        }
-        1..=MOST_IN_A_BATCH => {}
-        count => {
-            let code = "com.amazonaws.sqs#TooManyEntriesInBatchRequest";
-            let message =
-                format!("Maximum number of entries per request are 10. You have sent {count}.");
-            return Err(Refusal::bad(code, message));
-        }
-    }
-    let sent = entries.iter().map(|it| {
-        let text = |name: &str| it.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let id = send_body(world, &name, text("MessageBody"));
-        json!({ "Id": text("Id"), "MessageId": id })
-    });
-    Ok(json!({ "Successful": sent.collect::<Vec<_>>(), "Failed": [] }))
-}
-
-fn receive_message(world: &mut World, call: &Call) -> Answer {
-    let name = queue_name(world, call)?;
-    let most = call.number("MaxNumberOfMessages").unwrap_or(1).clamp(1, 10) as usize;
-    let until = world.now() + VISIBILITY;
-    let taken = take(world, &name, most, Some(until));
-    let bodies = &world.sqs.queues[&name].bodies;
-    let messages: Vec<_> = taken
-        .iter()
-        .map(|number| {
-            json!({
-                "MessageId": message_id(*number),
-                "ReceiptHandle": number.to_string(),
-                "Body": bodies.get(number).cloned().unwrap_or_else(|| number.to_string()),
-            })
-        })
-        .collect();
-    Ok(json!({ "Messages": messages }))
-}
-
-fn delete_message(world: &mut World, call: &Call) -> Answer {
-    let name = queue_name(world, call)?;
-    if let Ok(number) = call.required("ReceiptHandle")?.parse() {
-        delete(world, &name, &[number], "a call");
     }
     Ok(json!({}))
 }

@@ -11,9 +11,17 @@ use crate::{Call, Refusal, call::as_time};
 ///
 /// Lists and maps are written with numbers in the names: `Filters.Filter.1.Values.Value.2`,
 /// `AlarmNames.member.1`, `Attributes.entry.1.key`.
-pub(super) fn read(body: &[u8]) -> (String, Value) {
+///
+/// # Errors
+///
+/// A refusal of a name with too many parts.
+pub(super) fn read(body: &[u8]) -> Result<(String, Value), Refusal> {
     let mut root = Node::default();
     for (name, value) in form_urlencoded::parse(body) {
+        if name.split('.').count() > MOST_PARTS {
+            let message = format!("a name has more than {MOST_PARTS} parts");
+            return Err(Refusal::bad("MalformedQueryString", message));
+        }
         let mut node = &mut root;
         for part in name.split('.') {
             node = node.members.entry(part.to_owned()).or_default();
@@ -24,8 +32,11 @@ pub(super) fn read(body: &[u8]) -> (String, Value) {
     root.members.remove("Version");
     let members = root.members.into_iter();
     let parameters: Map<_, _> = members.map(|(name, it)| (name, it.into_value())).collect();
-    (operation, Value::Object(parameters))
+    Ok((operation, Value::Object(parameters)))
 }
+
+/// How many parts a name may have: each is one more level of what is read. AWS's own have far fewer.
+const MOST_PARTS: usize = 16;
 
 #[derive(Default)]
 struct Node {
@@ -42,42 +53,30 @@ impl Node {
         if let Some(numbers) = numbers {
             let mut items: Vec<_> = numbers.into_iter().zip(self.members.into_values()).collect();
             items.sort_by_key(|(number, _)| *number);
-            return list(items.into_iter().map(|(_, it)| it.into_value()).collect());
+            return items.into_iter().map(|(_, it)| it.into_value()).collect();
         }
         let mut members: Map<String, Value> =
             self.members.into_iter().map(|(name, it)| (name, it.into_value())).collect();
-        // The list of a member is inside a name for its items.
+        // The list of a member is inside a name for its items, and a map is a list of entries.
         if members.len() == 1
-            && let Some(only) = members.values_mut().next()
-            && (only.is_array() || is_map_of_entries(only))
+            && let Some((name, Value::Array(items))) = members.iter_mut().next()
         {
-            return only.take();
+            let map = map(items).filter(|_| name == "entry");
+            return map.unwrap_or_else(|| std::mem::take(items).into());
         }
         Value::Object(members)
     }
 }
 
-/// Returns a list, or the map that a list of entries is.
-fn list(items: Vec<Value>) -> Value {
+/// Returns the map that a list of entries is. Attributes of messages have a name where all others have a key.
+fn map(entries: &[Value]) -> Option<Value> {
     let entry = |it: &Value| {
-        let key = it.get("key")?.as_str()?.to_owned();
-        Some((key, it.get("value")?.clone()))
+        let pair = |key: &str, value: &str| {
+            Some((it.get(key)?.as_str()?.to_owned(), it.get(value)?.clone()))
+        };
+        pair("key", "value").or_else(|| pair("Name", "Value"))
     };
-    let entries: Option<Map<String, Value>> = items.iter().map(entry).collect();
-    match entries {
-        Some(mut entries) => {
-            entries.insert(ENTRIES.to_owned(), Value::Null);
-            Value::Object(entries)
-        }
-        None => Value::Array(items),
-    }
-}
-
-/// Marks a map that was a list of entries, until the name around it is taken off.
-const ENTRIES: &str = "$entries";
-
-fn is_map_of_entries(value: &mut Value) -> bool {
-    value.as_object_mut().is_some_and(|it| it.remove(ENTRIES).is_some())
+    entries.iter().map(entry).collect::<Option<Map<_, _>>>().map(Value::Object)
 }
 
 pub(super) fn write(call: &Call, output: &Value) -> Response {

@@ -75,6 +75,38 @@ fn a_form_is_read_with_its_lists_and_maps() {
 }
 
 #[test]
+fn attributes_of_messages_are_a_map_though_they_have_names_and_dimensions_are_none() {
+    let publish = form(
+        "sns",
+        "Action=Publish&Message=a+bicycle&MessageAttributes.entry.1.Name=type\
+         &MessageAttributes.entry.1.Value.DataType=String\
+         &MessageAttributes.entry.1.Value.StringValue=order",
+    );
+    let dimensions = form(
+        "monitoring",
+        "Action=X&Dimensions.member.1.Name=FunctionName&Dimensions.member.1.Value=ingest-b",
+    );
+
+    let [publish, dimensions] = [publish, dimensions].map(|it| read(&it).unwrap().1.parameters);
+
+    let order = json!({ "DataType": "String", "StringValue": "order" });
+    assert_eq!(publish, json!({ "Message": "a bicycle", "MessageAttributes": { "type": order } }));
+    let dimension = json!({ "Name": "FunctionName", "Value": "ingest-b" });
+    assert_eq!(dimensions, json!({ "Dimensions": [dimension] }));
+}
+
+#[test]
+fn a_name_of_a_million_parts_is_refused() {
+    let name = |parts: usize| format!("Action=X&{}=1", vec!["a"; parts].join("."));
+
+    let sixteen = read(&form("rds", &name(16)));
+    let [more, million] = [17, 1_000_000].map(|it| read(&form("rds", &name(it))).unwrap_err().1);
+
+    assert!(sixteen.is_ok());
+    assert_eq!([more.code, million.code], ["MalformedQueryString"; 2]);
+}
+
+#[test]
 fn more_than_nine_items_keep_their_order() {
     let names: Vec<_> = (1..=12).map(|it| format!("AlarmNames.member.{it}=alarm-{it}")).collect();
     let body = format!("Action=DisableAlarmActions&{}", names.join("&"));

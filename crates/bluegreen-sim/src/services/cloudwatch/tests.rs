@@ -116,3 +116,12 @@ fn a_metric_without_data_has_no_values_and_one_with_data_has_the_newest_first() 
         (&json!([]), &json!("Complete"))
     );
 }
+
+#[test]
+fn a_token_beyond_the_end_is_an_empty_page() {
+    let mut world = world(1);
+
+    let page = describe(&mut world, json!({ "NextToken": usize::MAX.to_string() })).unwrap();
+
+    assert_eq!((&page["MetricAlarms"], &page["NextToken"]), (&json!([]), &json!(null)));
+}

@@ -93,3 +93,74 @@ fn a_daemon_takes_no_count_and_a_service_that_goes_takes_nothing() {
     assert_eq!(daemon.code, "InvalidParameterException");
     assert_eq!(draining.code, "ServiceNotActiveException");
 }
+
+#[test]
+fn external_deployments_leave_less_to_be_changed_than_those_of_code_deploy() {
+    let mut world = world();
+    let mut take = |controller: &str, parameter: &str| {
+        world.change_service("shop", "worker-b", |it| it.controller = controller.to_owned());
+        update(&mut world, json!({ parameter: {} })).map_err(|it| it.message)
+    };
+
+    let [code_deploy, external] =
+        ["CODE_DEPLOY", "EXTERNAL"].map(|it| take(it, "deploymentConfiguration"));
+    let tags = ["CODE_DEPLOY", "EXTERNAL"].map(|it| take(it, "propagateTags"));
+    let own = take("ECS", "taskDefinition");
+
+    assert!(code_deploy.is_ok() && tags.iter().all(Result::is_ok) && own.is_ok());
+    let external = external.unwrap_err();
+    assert!(external.contains("EXTERNAL") && !external.contains("CodeDeploy"), "{external}");
+}
+
+#[test]
+fn a_cluster_without_services_is_there_once_it_was_made() {
+    let mut world = world();
+    let mut ask = |operation: &str, more: Value| {
+        let mut parameters = json!({ "cluster": "bakery" });
+        parameters.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        answer(&mut world, &call("ecs", operation, parameters)).map_err(|it| it.code)
+    };
+    let services = json!({ "services": ["oven"] });
+
+    let refused = [
+        ask("DescribeServices", services.clone()),
+        ask("UpdateService", json!({ "service": "oven" })),
+        ask("CreateService", json!({ "serviceName": "oven" })),
+        ask("ListServices", json!({})),
+    ];
+    ask("CreateCluster", json!({ "clusterName": "bakery" })).unwrap();
+
+    assert!(refused.iter().all(|it| it == &Err("ClusterNotFoundException".to_owned())));
+    assert_eq!(ask("DescribeServices", services).unwrap()["failures"][0]["reason"], "MISSING");
+}
+
+#[test]
+fn no_service_runs_more_than_five_thousand_tasks() {
+    let mut world = world();
+
+    let most = update(&mut world, json!({ "desiredCount": 5000 }));
+    let more = update(&mut world, json!({ "desiredCount": 5001 })).unwrap_err();
+    let parameters = json!({ "cluster": "shop", "serviceName": "w", "desiredCount": 4e9 as i64 });
+    let made = answer(&mut world, &call("ecs", "CreateService", parameters)).unwrap_err();
+
+    assert!(most.is_ok());
+    assert_eq!([more.code, made.code], ["InvalidParameterException"; 2]);
+}
+
+#[test]
+fn the_tasks_of_a_slow_change_are_slow_to_the_last_and_those_of_the_next_are_not() {
+    let mut world = world();
+    world.slowness = 10;
+    update(&mut world, json!({ "desiredCount": 2 })).unwrap();
+    world.slowness = 1;
+
+    let running = [99, 100, 199, 200].map(|it| {
+        world.advance(Duration::from_secs(it));
+        seen(&mut world)["runningCount"].clone()
+    });
+    update(&mut world, json!({ "desiredCount": 3 })).unwrap();
+    world.advance(Duration::from_secs(210));
+
+    assert_eq!(running, [json!(0), json!(1), json!(1), json!(2)]);
+    assert_eq!(seen(&mut world)["runningCount"], 3);
+}

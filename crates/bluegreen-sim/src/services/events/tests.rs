@@ -102,3 +102,13 @@ fn a_hundred_names_are_on_a_page() {
     assert_eq!((count(&first), count(&second)), (100, 31));
     assert_eq!(expired.unwrap_err().code, "InvalidToken");
 }
+
+#[test]
+fn a_token_beyond_the_end_is_an_empty_page() {
+    let mut world = world();
+    let parameters = json!({ "TargetArn": TARGET, "NextToken": usize::MAX.to_string() });
+
+    let page = ask(&mut world, "ListRuleNamesByTarget", parameters).unwrap();
+
+    assert_eq!((&page["RuleNames"], &page["NextToken"]), (&json!([]), &Value::Null));
+}

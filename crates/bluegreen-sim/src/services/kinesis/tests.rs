@@ -8,6 +8,7 @@ use crate::{Range, Settings, services::testing::call};
 fn world() -> (World, String) {
     let mut world = World::new(&Settings::default());
     world.times.consumer = Range::seconds(60, 60);
+    world.times.stale = Range::seconds(0, 0);
     let stream = world.add_stream("clicks");
     (world, stream)
 }
@@ -78,4 +79,50 @@ fn a_missing_stream_is_not_found() {
     let refusal = ask(&mut world, "RegisterStreamConsumer", "arn:nothing", "x").unwrap_err();
 
     assert_eq!(refusal.code, "ResourceNotFoundException");
+}
+
+#[test]
+fn a_consumer_that_is_being_deleted_is_seen_so_a_little_later() {
+    let (mut world, stream) = world();
+    world.times.stale = Range::seconds(2, 2);
+    world.add_consumer(&stream, "clicks-b");
+    let seen = |world: &mut World| {
+        let one = ask(world, "DescribeStreamConsumer", &stream, "clicks-b").unwrap();
+        let all = ask(world, "ListStreamConsumers", &stream, "").unwrap();
+        let status = [&one["ConsumerDescription"], &all["Consumers"][0]];
+        status.map(|it| it["ConsumerStatus"].as_str().unwrap().to_owned())
+    };
+
+    ask(&mut world, "DeregisterStreamConsumer", &stream, "clicks-b").unwrap();
+    let early = seen(&mut world);
+    world.advance(Duration::from_secs(2));
+
+    assert_eq!(early, ["ACTIVE", "ACTIVE"]);
+    assert_eq!(seen(&mut world), ["DELETING", "DELETING"]);
+}
+
+#[test]
+fn a_consumer_registered_again_within_a_second_has_another_arn() {
+    let (mut world, stream) = world();
+    world.times.consumer = Range::seconds(0, 0);
+    let mut register = || {
+        let made = ask(&mut world, "RegisterStreamConsumer", &stream, "clicks-b").unwrap();
+        ask(&mut world, "DeregisterStreamConsumer", &stream, "clicks-b").unwrap();
+        made["Consumer"]["ConsumerARN"].clone()
+    };
+
+    let [first, second, third] = [register(), register(), register()];
+
+    assert!(first != second && second != third && first != third, "{first} {second} {third}");
+}
+
+#[test]
+fn a_token_beyond_the_end_is_an_empty_page() {
+    let (mut world, stream) = world();
+    world.add_consumer(&stream, "clicks-b");
+    let parameters = json!({ "StreamARN": stream, "NextToken": usize::MAX.to_string() });
+
+    let page = answer(&mut world, &call("kinesis", "ListStreamConsumers", parameters)).unwrap();
+
+    assert_eq!((&page["Consumers"], &page["NextToken"]), (&json!([]), &Value::Null));
 }

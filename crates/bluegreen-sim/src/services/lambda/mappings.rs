@@ -1,5 +1,7 @@
 //! Event source mappings: what they are, and the calls that change them.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::{LambdaEvent, invalid, missing, named, now, polling, required};
@@ -7,6 +9,10 @@ use crate::{Call, Event, Lagging, Refusal, World, call::Answer, services::unknow
 
 /// §6.1: how many mappings are on a page, whatever is asked for.
 const PAGE: usize = 100;
+
+/// The greatest batch that a mapping hands to its function, and the greatest of a FIFO queue and without a window.
+const MOST_IN_A_BATCH: usize = 10_000;
+const MOST_WITHOUT_A_WINDOW: usize = 10;
 
 /// An event source mapping.
 #[derive(Clone, Debug)]
@@ -24,11 +30,24 @@ pub struct Mapping {
     pub(super) generation: u64,
     /// Where in a stream it stands; none before it was on for the first time.
     pub(super) position: Option<usize>,
-    pub(super) from_the_beginning: bool,
+    pub(super) start: Start,
+    /// How long it waits for a batch to fill, in seconds.
+    window: i64,
     /// Whether it takes messages now.
     pub(super) takes: bool,
     /// Whether a look for messages is to come.
     pub(super) polls: bool,
+}
+
+/// Where in a stream a mapping starts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Start {
+    /// At the oldest record.
+    Oldest,
+    /// At what comes once it is on.
+    Latest,
+    /// At this time since the account was made.
+    At(Duration),
 }
 
 impl Mapping {
@@ -66,7 +85,8 @@ impl World {
             generation: 0,
             // It has been there for long: what is new is read.
             position: Some(self.kinesis.length(source)),
-            from_the_beginning: false,
+            start: Start::Latest,
+            window: 0,
             takes: on,
             polls: false,
         };
@@ -111,9 +131,11 @@ pub(super) fn settle(world: &mut World, uuid: &str, generation: u64) {
     mapping.takes = settled == "Enabled";
     if mapping.takes {
         if mapping.position.is_none() {
-            let from =
-                if mapping.from_the_beginning { 0 } else { world.kinesis.length(&mapping.source) };
-            mapping.position = Some(from);
+            mapping.position = Some(match mapping.start {
+                Start::Oldest => 0,
+                Start::Latest => world.kinesis.length(&mapping.source),
+                Start::At(at) => world.kinesis.before(&mapping.source, at),
+            });
         }
         polling::look(world, uuid);
     }
@@ -122,7 +144,7 @@ pub(super) fn settle(world: &mut World, uuid: &str, generation: u64) {
 /// Lets a person switch a mapping.
 pub(crate) fn switch(world: &mut World, uuid: &str, on: bool) {
     let Some(mapping) = world.lambda.mappings.get(uuid) else { return };
-    if mapping.is_on() != on {
+    if mapping.is_on() != on && mapping.state() != "Deleting" {
         begin(world, uuid, if on { "Enabling" } else { "Disabling" });
     }
 }
@@ -181,13 +203,12 @@ fn settled(world: &World, call: &Call) -> Result<String, Refusal> {
 fn update(world: &mut World, call: &Call) -> Answer {
     let uuid = settled(world, call)?;
     let enabled = call.flag("Enabled");
-    let batch = call.number("BatchSize").and_then(|it| usize::try_from(it).ok());
     let Some(mapping) = world.lambda.mappings.get_mut(&uuid) else {
         return Err(missing("The resource"));
     };
-    if let Some(batch) = batch {
-        mapping.batch = batch;
-    }
+    let window = window(call).unwrap_or(mapping.window);
+    mapping.batch = batch_size(call, &mapping.source, window)?.unwrap_or(mapping.batch);
+    mapping.window = window;
     let was_on = mapping.is_on();
     let on_the_way = match enabled {
         Some(true) if !was_on => "Enabling",
@@ -206,7 +227,7 @@ fn update(world: &mut World, call: &Call) -> Answer {
 fn create(world: &mut World, call: &Call) -> Answer {
     let (function, alias) = named(required(call, "FunctionName")?);
     if !world.lambda.functions.contains_key(&function) {
-        return Err(missing("Function"));
+        return Err(invalid("Function does not exist"));
     }
     let function_arn = world.function_arn(&function, alias.as_deref());
     let source = required(call, "EventSourceArn")?.to_owned();
@@ -214,12 +235,7 @@ fn create(world: &mut World, call: &Call) -> Answer {
     if !is_queue && !source.contains(":kinesis:") && !source.contains(":dynamodb:") {
         return Err(invalid("Unrecognized event source."));
     }
-    let starting = call.text("StartingPosition");
-    if !is_queue && starting.is_none() {
-        return Err(invalid(
-            "StartingPosition is not null. Supported for Kinesis and DynamoDB only.",
-        ));
-    }
+    let start = start(world, call, &source)?;
     let existing = world
         .lambda
         .mappings
@@ -237,20 +253,13 @@ fn create(world: &mut World, call: &Call) -> Answer {
             ),
         ));
     }
-    let batch = call.number("BatchSize").and_then(|it| usize::try_from(it).ok());
-    if batch.is_some_and(|it| it == 0 || it > 10_000) {
-        return Err(invalid("BatchSize is out of range"));
-    }
-    let window = call.number("MaximumBatchingWindowInSeconds").unwrap_or_default();
-    if is_queue && batch.is_some_and(|it| it > 10) && window < 1 {
-        return Err(invalid(
-            "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10",
-        ));
-    }
+    let window = window(call).unwrap_or_default();
+    let batch = batch_size(call, &source, window)?;
     let on = call.flag("Enabled").unwrap_or(true);
     let uuid = world.add_mapping(&function_arn, &source, false);
     if let Some(it) = world.lambda.mappings.get_mut(&uuid) {
-        it.from_the_beginning = starting == Some("TRIM_HORIZON");
+        it.start = start;
+        it.window = window;
         it.position = None;
         it.takes = false;
         it.batch = batch.unwrap_or(it.batch);
@@ -259,6 +268,48 @@ fn create(world: &mut World, call: &Call) -> Answer {
     begin(world, &uuid, if on { "Creating" } else { "Updating" });
     let it = world.lambda.mappings.get(&uuid).ok_or_else(|| missing("The resource"))?;
     Ok(shown(world, it, if it.state() == "Updating" { "Creating" } else { it.state() }))
+}
+
+fn window(call: &Call) -> Option<i64> {
+    call.number("MaximumBatchingWindowInSeconds")
+}
+
+/// Returns how many messages a batch may have, if the call says so.
+fn batch_size(call: &Call, source: &str, window: i64) -> Result<Option<usize>, Refusal> {
+    let Some(batch) = call.number("BatchSize") else { return Ok(None) };
+    // §6.1: a FIFO queue has smaller batches.
+    let most = if source.ends_with(".fifo") { MOST_WITHOUT_A_WINDOW } else { MOST_IN_A_BATCH };
+    let fits = usize::try_from(batch).ok().filter(|it| (1..=most).contains(it));
+    let batch = fits.ok_or_else(|| invalid(format!("BatchSize must be 1 to {most}")))?;
+    if source.contains(":sqs:") && batch > MOST_WITHOUT_A_WINDOW && window < 1 {
+        return Err(invalid(
+            "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10",
+        ));
+    }
+    Ok(Some(batch))
+}
+
+/// Returns where a mapping that the call makes starts in its source.
+fn start(world: &World, call: &Call, source: &str) -> Result<Start, Refusal> {
+    match call.text("StartingPosition") {
+        _ if source.contains(":sqs:") => Ok(Start::Latest),
+        Some("TRIM_HORIZON") => Ok(Start::Oldest),
+        Some("LATEST") => Ok(Start::Latest),
+        // §6.1: not for DynamoDB.
+        Some("AT_TIMESTAMP") if source.contains(":kinesis:") => {
+            let timestamp = call.parameters.get("StartingPositionTimestamp");
+            let seconds = timestamp.and_then(Value::as_f64);
+            let seconds =
+                seconds.ok_or_else(|| invalid("StartingPositionTimestamp is required"))?;
+            let after = Duration::try_from_secs_f64(seconds - world.seconds_at(Duration::ZERO));
+            // What is before the account was made is before every record.
+            Ok(Start::At(after.unwrap_or_default()))
+        }
+        Some(other) => Err(invalid(format!("{other} is no StartingPosition of this source"))),
+        None => {
+            Err(invalid("StartingPosition is not null. Supported for Kinesis and DynamoDB only."))
+        }
+    }
 }
 
 fn list(world: &mut World, call: &Call) -> Answer {
@@ -283,9 +334,10 @@ fn list(world: &mut World, call: &Call) -> Answer {
     let all: Vec<_> = world.lambda.mappings.values().filter(matches).collect();
     let page = all.iter().skip(from).take(size);
     let page = page.map(|it| shown(world, it, it.state.seen(world.now())));
+    let end = from.saturating_add(size);
     Ok(json!({
         "EventSourceMappings": page.collect::<Vec<_>>(),
-        "NextMarker": (from + size < all.len()).then(|| (from + size).to_string()),
+        "NextMarker": (end < all.len()).then(|| end.to_string()),
     }))
 }
 

@@ -82,8 +82,11 @@ pub(super) fn list_tags(world: &World, call: &Call) -> Answer {
     Ok(json!({ "TagList": resources::tag_list(tags(world, arn)?) }))
 }
 
-/// Returns the tags of a cluster or an instance.
-fn tags<'w>(world: &'w World, arn: &str) -> Result<&'w BTreeMap<String, String>, Refusal> {
+/// Returns the tags of a cluster or an instance; snapshots have none.
+pub(super) fn tags<'w>(
+    world: &'w World,
+    arn: &str,
+) -> Result<&'w BTreeMap<String, String>, Refusal> {
     match kind(arn)? {
         "cluster" => world.rds.cluster(arn).map(|it| &it.tags).ok_or_else(|| no_cluster(arn)),
         _ => world.rds.instance(arn).map(|it| &it.tags).ok_or_else(|| no_instance(arn)),

@@ -337,11 +337,36 @@ fn a_call_concerns_its_cluster_and_a_deletion_the_snapshot_too() {
     let delete = of("DeleteDBCluster", deleting::keeping("orders-a", "last"));
 
     let arn = |name: &str| world.arn("rds", name);
-    assert_eq!(start.resources, [arn("cluster:orders-a")]);
-    assert_eq!(start.conditions["aws:ResourceTag/team"], ["shop"]);
-    assert_eq!(list.resources, [arn("cluster:*")]);
-    assert_eq!(instances.resources, [arn("db:*")]);
-    assert_eq!(delete.resources, [arn("cluster:orders-a"), arn("cluster-snapshot:last")]);
+    let arns = |it: Concerns| it.0.into_iter().map(|it| it.resource).collect::<Vec<_>>();
+    assert_eq!(start.0[0].conditions["aws:ResourceTag/team"], ["shop"]);
+    assert_eq!(arns(start), [arn("cluster:orders-a")]);
+    assert_eq!(arns(list), [arn("cluster:*")]);
+    assert_eq!(arns(instances), [arn("db:*")]);
+    assert_eq!(arns(delete), [arn("cluster:orders-a"), arn("cluster-snapshot:last")]);
+}
+
+#[test]
+fn each_resource_of_a_call_has_its_own_tags_and_a_snapshot_has_none() {
+    let mut world = world();
+    cluster(&mut world, "orders-a").tags.insert("team".to_owned(), "shop".to_owned());
+    let instance = world.rds.instances.get_mut("orders-a-0").unwrap();
+    instance.tags.insert("team".to_owned(), "bakery".to_owned());
+    let of = |operation: &str, parameters: Value| {
+        let concerns = super::concerns(&world, &call(operation, parameters));
+        concerns.0.into_iter().map(|it| it.conditions).collect::<Vec<_>>()
+    };
+    let both = json!({ "DBInstanceIdentifier": "orders-a-0", "DBClusterIdentifier": "orders-a" });
+
+    let create = of("CreateDBInstance", both);
+    // The snapshot has the name of the cluster.
+    let delete = of("DeleteDBCluster", deleting::keeping("orders-a", "orders-a"));
+
+    assert_eq!(create[0]["rds:db-tag/team"], ["bakery"]);
+    assert_eq!(create[0]["aws:ResourceTag/team"], ["bakery"]);
+    assert_eq!(create[1]["rds:cluster-tag/team"], ["shop"]);
+    assert_eq!(create[1]["aws:ResourceTag/team"], ["shop"]);
+    assert_eq!(delete[0]["rds:cluster-tag/team"], ["shop"]);
+    assert!(delete[1].is_empty(), "{delete:?}");
 }
 
 #[test]

@@ -316,14 +316,15 @@ fn a_registration_concerns_a_made_up_id_with_conditions_that_tell_what_it_is() {
     let mut world = world();
     world.add_scaling_target("rds", RESOURCE, 1, 4);
 
-    let concerns =
+    let registration =
         super::concerns(&world, &call("RegisterScalableTarget", target(RESOURCE, json!({}))));
     let look = super::concerns(&world, &call("DescribeScalableTargets", json!({})));
 
-    assert_eq!(concerns.resources, [world.scaling.target(RESOURCE).unwrap().arn.clone()]);
-    assert_eq!(concerns.conditions["application-autoscaling:service-namespace"], ["rds"]);
+    let concern = &registration.0[0];
+    assert_eq!(concern.resource, world.scaling.target(RESOURCE).unwrap().arn);
+    assert_eq!(concern.conditions["application-autoscaling:service-namespace"], ["rds"]);
     assert_eq!(
-        concerns.conditions["application-autoscaling:scalable-dimension"],
+        concern.conditions["application-autoscaling:scalable-dimension"],
         ["rds:cluster:ReadReplicaCount"]
     );
     assert_eq!(look, Concerns::everything());

@@ -13,6 +13,14 @@ fn url() -> Value {
     json!({ "QueueUrl": "https://sqs.eu-west-1.amazonaws.com/123456789012/ingest-b" })
 }
 
+/// Returns how many messages the queue says that it has.
+fn waiting(world: &mut World) -> String {
+    let mut counts = url();
+    counts["AttributeNames"] = json!(["ApproximateNumberOfMessages"]);
+    let answer = answer(world, &call("sqs", "GetQueueAttributes", counts)).unwrap();
+    answer["Attributes"]["ApproximateNumberOfMessages"].as_str().unwrap().to_owned()
+}
+
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
@@ -65,17 +73,44 @@ fn without_names_there_are_no_attributes() {
 #[test]
 fn counts_are_seen_late() {
     let (mut world, arn) = world();
-    world.times = Times { stale: crate::Range::seconds(10, 10), ..Times::default() };
+    world.times = Times { counts: crate::Range::seconds(50, 50), ..Times::default() };
     world.add_messages(&arn, 1);
-    let mut counts = url();
-    counts["AttributeNames"] = json!(["ApproximateNumberOfMessages"]);
 
-    let early = answer(&mut world, &call("sqs", "GetQueueAttributes", counts.clone())).unwrap();
-    world.advance(seconds(10));
-    let late = answer(&mut world, &call("sqs", "GetQueueAttributes", counts)).unwrap();
+    let early = waiting(&mut world);
+    world.advance(seconds(49));
+    let still_early = waiting(&mut world);
+    world.advance(seconds(50));
 
-    assert_eq!(early["Attributes"]["ApproximateNumberOfMessages"], "0");
-    assert_eq!(late["Attributes"]["ApproximateNumberOfMessages"], "1");
+    assert_eq!([early, still_early, waiting(&mut world)], ["0", "0", "1"]);
+}
+
+#[test]
+fn counts_are_seen_late_however_many_changes_come_meanwhile() {
+    let (mut world, arn) = world();
+    world.times = Times { counts: crate::Range::seconds(50, 50), ..Times::default() };
+
+    let seen: Vec<_> = (0..7)
+        .map(|it| {
+            world.advance(seconds(it * 10));
+            world.add_messages(&arn, 1);
+            waiting(&mut world)
+        })
+        .collect();
+
+    assert_eq!(seen, ["0", "0", "0", "0", "0", "1", "2"]);
+}
+
+#[test]
+fn the_counts_of_a_queue_are_right_in_about_a_minute() {
+    let (mut world, arn) = world();
+
+    world.add_messages(&arn, 20);
+    world.advance(seconds(5));
+    let early = waiting(&mut world);
+    world.advance(seconds(60));
+
+    assert_ne!(early, "20");
+    assert_eq!(waiting(&mut world), "20");
 }
 
 #[test]
@@ -144,12 +179,69 @@ fn a_message_received_by_a_call_comes_back_when_nobody_deletes_it() {
 
     let first = answer(&mut world, &call("sqs", "ReceiveMessage", url())).unwrap();
     let hidden = answer(&mut world, &call("sqs", "ReceiveMessage", url())).unwrap();
-    world.advance(VISIBILITY);
+    world.advance(seconds(30));
     let again = answer(&mut world, &call("sqs", "ReceiveMessage", url())).unwrap();
 
     assert_eq!(first["Messages"].as_array().unwrap().len(), 1);
     assert_eq!(hidden["Messages"].as_array().unwrap().len(), 0);
     assert_eq!(again["Messages"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_message_comes_back_when_the_call_or_the_queue_says_and_nothing_else_asks() {
+    let (mut world, arn) = world();
+    world.times.counts = crate::Range::seconds(0, 0);
+    world.add_messages(&arn, 2);
+    let receive = |world: &mut World, more: Value| {
+        let mut parameters = url();
+        parameters.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        answer(world, &call("sqs", "ReceiveMessage", parameters)).unwrap();
+    };
+    let queue_says = json!({
+        "QueueUrl": url()["QueueUrl"], "Attributes": { "VisibilityTimeout": "20" },
+    });
+    answer(&mut world, &call("sqs", "SetQueueAttributes", queue_says)).unwrap();
+
+    receive(&mut world, json!({}));
+    receive(&mut world, json!({ "VisibilityTimeout": 5 }));
+    let counts = [4, 5, 19, 20].map(|it| {
+        world.advance(seconds(it));
+        waiting(&mut world)
+    });
+
+    assert_eq!(counts, ["0", "1", "1", "2"]);
+}
+
+#[test]
+fn a_mapping_takes_what_has_come_back() {
+    let (mut world, arn) = world();
+    world.add_function("ingest-b", 60);
+    let function = world.function_arn("ingest-b", None);
+    world.add_messages(&arn, 1);
+    answer(&mut world, &call("sqs", "ReceiveMessage", url())).unwrap();
+    world.add_mapping(&function, &arn, true);
+
+    world.advance(seconds(29));
+    let hidden = world.sqs.queue(&arn).unwrap().len();
+    world.advance(seconds(60));
+
+    assert_eq!((hidden, world.sqs.queue(&arn).unwrap().len()), (1, 0));
+}
+
+#[test]
+fn a_message_that_was_deleted_does_not_come_back() {
+    let (mut world, arn) = world();
+    world.add_messages(&arn, 1);
+
+    let got = answer(&mut world, &call("sqs", "ReceiveMessage", url())).unwrap();
+    let handle = json!({
+        "QueueUrl": url()["QueueUrl"], "ReceiptHandle": got["Messages"][0]["ReceiptHandle"],
+    });
+    answer(&mut world, &call("sqs", "DeleteMessage", handle)).unwrap();
+    world.advance(seconds(60));
+
+    assert!(world.sqs.queue(&arn).unwrap().is_empty());
+    assert_eq!(waiting(&mut world), "0");
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! Event source mappings, rule by rule.
 
-use std::time::Duration;
-
 use super::*;
 use crate::{Fate, Range, Settings, services::testing::call};
 
@@ -156,5 +154,91 @@ fn a_stream_needs_a_position_and_a_function_must_be_there() {
     let nobody = ask(&mut world, "CreateEventSourceMapping", nobody).unwrap_err();
 
     assert_eq!(no_position.code, "InvalidParameterValueException");
-    assert_eq!(nobody.code, "ResourceNotFoundException");
+    assert_eq!(nobody.code, "InvalidParameterValueException");
+    assert_eq!(nobody.message, "Function does not exist");
+}
+
+#[test]
+fn a_batch_that_is_too_small_or_too_large_is_refused_when_it_is_made_and_when_it_is_changed() {
+    let (mut world, uuid, queue) = world();
+    world.times.mapping = Range::seconds(0, 0);
+    let stream = world.add_stream("clicks");
+    let mut update = |more: Value| {
+        let mut parameters = json!({ "UUID": uuid });
+        parameters.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let answer = ask(&mut world, "UpdateEventSourceMapping", parameters);
+        answer.map(|it| it["BatchSize"].clone()).map_err(|it| it.code)
+    };
+    let refused = Err("InvalidParameterValueException".to_owned());
+
+    assert_eq!(
+        [-1, 0, 11, 10_001].map(|it| update(json!({ "BatchSize": it }))),
+        [refused.clone(), refused.clone(), refused.clone(), refused.clone(),]
+    );
+    assert_eq!(update(json!({ "BatchSize": 5 })), Ok(json!(5)));
+    let windowed = json!({ "BatchSize": 11, "MaximumBatchingWindowInSeconds": 1 });
+    assert_eq!(update(windowed), Ok(json!(11)));
+    assert_eq!(update(json!({ "BatchSize": 100 })), Ok(json!(100)), "the window is still there");
+    for (source, batch) in [(&queue, -1), (&stream, 0), (&stream, 10_001)] {
+        let parameters = json!({
+            "FunctionName": "ingest-b", "EventSourceArn": source, "BatchSize": batch,
+            "StartingPosition": "LATEST",
+        });
+        let made = ask(&mut world, "CreateEventSourceMapping", parameters);
+        assert_eq!(made.map_err(|it| it.code), refused, "{source} {batch}");
+    }
+}
+
+#[test]
+fn a_mapping_starts_at_the_time_that_it_is_told() {
+    let (mut world, ..) = world();
+    let stream = world.add_stream("clicks");
+    let put = |world: &mut World, at: u64| {
+        world.advance(Duration::from_secs(at));
+        crate::services::put_record(world, &stream).unwrap()
+    };
+    let numbers = [10, 20, 30].map(|it| put(&mut world, it));
+    let mut create = |more: Value| {
+        let mut parameters = json!({
+            "FunctionName": "ingest-b", "EventSourceArn": stream, "StartingPosition": "AT_TIMESTAMP",
+        });
+        parameters.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        ask(&mut world, "CreateEventSourceMapping", parameters)
+    };
+
+    let no_time = create(json!({})).unwrap_err();
+    let no_position = create(json!({ "StartingPosition": "SOMEWHERE" })).unwrap_err();
+    create(json!({ "StartingPositionTimestamp": 1_796_083_220.0 })).unwrap();
+    world.advance(Duration::from_secs(200));
+
+    let consumed = numbers.map(|it| {
+        let (_, message) = world.ledger.messages().find(|(number, _)| *number == it).unwrap();
+        message.copies.values().map(|it| it.consumed.len()).sum::<usize>()
+    });
+    assert_eq!(consumed, [0, 1, 1]);
+    let codes = [no_time.code, no_position.code];
+    assert_eq!(codes, ["InvalidParameterValueException"; 2]);
+}
+
+#[test]
+fn a_mapping_that_is_being_deleted_is_not_switched_on_again() {
+    let (mut world, uuid, _) = world();
+
+    ask(&mut world, "DeleteEventSourceMapping", json!({ "UUID": uuid })).unwrap();
+    switch(&mut world, &uuid, true);
+    let state = state(&mut world, &uuid);
+    world.advance(Duration::from_secs(100));
+
+    assert_eq!(state, "Deleting");
+    assert_eq!(world.lambda.mappings().count(), 0);
+}
+
+#[test]
+fn a_marker_beyond_the_end_is_an_empty_page() {
+    let (mut world, ..) = world();
+    let parameters = json!({ "Marker": usize::MAX.to_string() });
+
+    let page = ask(&mut world, "ListEventSourceMappings", parameters).unwrap();
+
+    assert_eq!((&page["EventSourceMappings"], &page["NextMarker"]), (&json!([]), &Value::Null));
 }

@@ -1,0 +1,53 @@
+//! What befalls calls on their way.
+
+use super::*;
+use crate::FaultRule;
+
+/// A request for the cluster `orders-b` to start, as the administrator signs it.
+fn start() -> wire::Request {
+    wire::Request {
+        method: "POST".to_owned(),
+        uri: "/".to_owned(),
+        content_type: "application/x-www-form-urlencoded".to_owned(),
+        target: String::new(),
+        authorization: format!(
+            "AWS4-HMAC-SHA256 Credential={ADMINISTRATOR}/20261201/eu-west-1/rds/aws4_request, Signature=0"
+        ),
+        attempt: String::new(),
+        body: b"Action=StartDBCluster&DBClusterIdentifier=orders-b".to_vec(),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_answer_comes_late_for_what_was_done_in_time() {
+    let account = SimulatedAccount::new(Settings::default());
+    account.world(|world| world.add_cluster("orders-b", 0, "stopped"));
+    let slow = FaultRule {
+        target: "*".to_owned(),
+        fault: Fault::Slow(Duration::from_secs(5)),
+        times: None,
+    };
+    account.set_faults(Faults::none().with(slow));
+
+    let answer = account.answer(start()).await.unwrap();
+
+    let done = account.world(|world| world.audit.records()[0].at);
+    assert_eq!(answer.status, 200);
+    assert!(done < Duration::from_millis(100), "{done:?}");
+    assert!(account.elapsed() >= Duration::from_secs(5), "{:?}", account.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_is_in_the_audit_too() {
+    let account = SimulatedAccount::new(Settings::default());
+    let nonsense = wire::Request { target: "X.Y".to_owned(), body: b"{".to_vec(), ..start() };
+
+    let answer = account.answer(nonsense).await.unwrap();
+
+    assert_eq!(answer.status, 400);
+    account.world(|world| {
+        let record = &world.audit.records()[0];
+        assert_eq!(record.name(), "rds:POST /");
+        assert_eq!(record.outcome, Outcome::Refused("SerializationException".to_owned()));
+    });
+}

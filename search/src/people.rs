@@ -1,0 +1,117 @@
+//! What AWS and people do meanwhile, and what people do between two releases or after a failed one.
+
+use std::time::Duration;
+
+use bluegreen_core::StackReference;
+use bluegreen_deploy::stack_file::{Feed, StackFile, Traffic};
+use bluegreen_sim::{Change, Event, World};
+
+/// Something that somebody does in the middle of a release: when so many steps have begun, and later by so long.
+#[derive(Clone, Debug)]
+pub(crate) struct Meddling {
+    /// On the way there, 0, or back, 1.
+    pub(crate) leg: usize,
+    /// After how many steps.
+    pub(crate) steps: usize,
+    /// How much later.
+    pub(crate) later: Duration,
+    /// What.
+    pub(crate) what: What,
+}
+
+/// What somebody does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    /// A person moves the traffic to the other stack.
+    MoveTraffic,
+    /// Aurora makes a reader of the active cluster its writer.
+    Failover,
+    /// AWS starts the cluster that is stopped.
+    Restart,
+    /// A person switches off a rule of the stack that is not active.
+    SwitchRule,
+    /// A person sets the number of tasks of the active service.
+    SetTasks,
+    /// A person switches off an alarm of the stack that is not active, which is off already.
+    SwitchAlarm,
+}
+
+impl Meddling {
+    /// Lets it happen. Returns whether there is anything to do it to.
+    pub(crate) fn happen(
+        &self,
+        world: &mut World,
+        file: &StackFile,
+        active: StackReference,
+    ) -> bool {
+        let aurora = file.aurora.first().map(|it| &it.settings.config.clusters);
+        let change = match self.what {
+            What::MoveTraffic => match &file.traffic {
+                Traffic::Movers(_) => Some(Change::MoveTraffic(active.partner())),
+                _ => None,
+            },
+            What::Failover => aurora.map(|it| Change::Failover(it.of(active).clone())),
+            What::Restart => aurora.map(|it| Change::Restart(it.of(active.partner()).clone())),
+            What::SwitchRule => file.lambda.first().map(|it| {
+                let function = it.settings.config.functions.of(active.partner());
+                Change::SwitchRule("default".to_owned(), format!("{function}-regularly"), false)
+            }),
+            What::SetTasks => file.ecs.first().map(|it| {
+                let config = &it.settings.config;
+                Change::SetTasks(config.cluster.clone(), config.services.of(active).clone(), 5)
+            }),
+            What::SwitchAlarm => file.cloudwatch.first().map(|it| {
+                let (prefix, suffix) = it.settings.affixes(active.partner());
+                Change::SwitchAlarm(format!("{prefix}errors{suffix}"), false)
+            }),
+        };
+        let Some(change) = change else { return false };
+        world.schedule(self.later, Event::Change(change));
+        true
+    }
+}
+
+/// Does what the users' own tooling does before a release: makes what the last one deleted.
+pub(crate) fn provide(world: &mut World, file: &StackFile, stack: StackReference) {
+    for it in &file.aurora {
+        let name = it.settings.config.clusters.of(stack);
+        if world.rds.cluster(name).is_none() {
+            world.add_cluster(name, it.settings.config.minimum_readers, "available");
+        }
+    }
+    for it in &file.dynamodb {
+        let name = it.settings.config.tables.of(stack);
+        if world.dynamodb.table(name).is_none() {
+            world.add_table(name);
+        }
+    }
+}
+
+/// Mends what AWS has broken, and takes back what a person has done wrong. `moves` says that the release is about to
+/// move traffic itself.
+pub(crate) fn mend(
+    world: &mut World,
+    file: &StackFile,
+    active: StackReference,
+    moves: bool,
+    meddled: Option<What>,
+) {
+    for it in &file.aurora {
+        for stack in StackReference::BOTH {
+            let name = it.settings.config.clusters.of(stack);
+            if world.rds.cluster(name).is_some_and(|it| it.is_broken()) {
+                world.add_cluster(name, it.settings.config.minimum_readers + 1, "available");
+            }
+        }
+    }
+    if file.traffic != Traffic::None && world.traffic.on() != Some(active) && !moves {
+        world.arrive(active);
+    }
+    // So does the work go back that went with the traffic, where nobody does it any more.
+    if meddled == Some(What::MoveTraffic) {
+        for it in file.sqs.iter().filter(|it| it.settings.feed == Feed::Work) {
+            let queues = &it.settings.config.queues;
+            world.move_messages(queues.of(active.partner()), queues.of(active));
+        }
+    }
+}
