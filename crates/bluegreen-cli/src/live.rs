@@ -12,7 +12,10 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use crate::{cli::Cli, output::duration};
+use crate::{
+    cli::Cli,
+    output::{duration, unchanged},
+};
 
 /// Lets the log go to stderr, as much of it as was asked for.
 pub(crate) fn log_to_stderr(verbose: u8) {
@@ -145,7 +148,7 @@ fn counted(steps: usize) -> String {
 fn ended(report: &StepReport) -> String {
     let (sign, what) = match report.state {
         StepState::Changed => ("+", "done"),
-        StepState::Done => ("=", "already so"),
+        StepState::Done => ("=", unchanged(report)),
         StepState::Refused => ("!", "refused"),
         StepState::Failed => ("x", "failed"),
         _ => ("-", "stopped"),

@@ -234,11 +234,19 @@ pub(crate) fn ending(report: &Report) -> String {
     }
 }
 
+/// Says what a step that is done did without a change: settling, draining and holding take their time.
+pub(crate) fn unchanged(step: &StepReport) -> &'static str {
+    /// What only looks is done sooner.
+    const A_WAIT: Duration = Duration::from_secs(5);
+
+    if step.took.is_some_and(|it| it >= A_WAIT) { "waited" } else { "already so" }
+}
+
 pub(crate) fn step_text(step: &StepReport) -> String {
     let what = match (step.state, &step.from, &step.to) {
         (StepState::Needed, Some(from), Some(to)) => format!("{from} -> {to}"),
         (StepState::Changed, Some(from), Some(to)) => format!("{from} -> {to}"),
-        (StepState::Done, ..) => "already so".to_owned(),
+        (StepState::Done, ..) => unchanged(step).to_owned(),
         (StepState::Underway, ..) => {
             format!("waits for {}", step.waiting_for.as_deref().unwrap_or("AWS"))
         }

@@ -203,6 +203,9 @@ fn a_rehearsal_prints_the_same_bytes_for_the_same_seed_and_asks_nobody() {
     let start = text(&slow).lines().find(|it| it.contains("aurora.start orders on b")).unwrap();
     let minutes = start.split_whitespace().find_map(|it| it.strip_suffix('m')?.parse().ok());
     assert!(minutes.is_some_and(|it: u32| it >= 25), "{start}");
+    let line = |step: &str| text(&slow).lines().find(|it| it.contains(step)).unwrap().to_owned();
+    assert!(line("release.hold on b").ends_with("10m 0s  waited"), "{}", text(&slow));
+    assert!(line("lambda.disable-rules mail on a").ends_with("already so"), "{}", text(&slow));
 }
 
 #[test]
