@@ -37,15 +37,19 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
 /// Runs the stages of continuous integration.
 pub(crate) fn add(stages: &mut Stages, root: &Path) {
     let Some(programs) = stages.make("release build", || build(root)) else {
-        for name in ["rehearsal", "search by chance", "search of every call"] {
-            stages.skip(name, "it does not build");
-        }
-        return;
+        return skip(stages, "it does not build");
     };
     stages.make("rehearsal", || rehearse(root, &programs));
     stages
         .run("search by chance", || search(&programs, &["--seeds", SEEDS, "--at-least", AT_LEAST]));
     stages.run("search of every call", || search_every_call(&programs));
+}
+
+/// Notes that the stages do not run, and why.
+pub(crate) fn skip(stages: &mut Stages, why: &str) {
+    for name in ["rehearsal", "search by chance", "search of every call"] {
+        stages.skip(name, why);
+    }
 }
 
 fn build(root: &Path) -> Result<Programs> {

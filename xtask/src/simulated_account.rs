@@ -6,7 +6,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
 use crate::{
     cargo::{self, Programs},
@@ -54,14 +54,14 @@ impl Served {
     pub(crate) fn start(programs: &Programs, arguments: &[&str]) -> Result<Self> {
         let mut command = Command::new(programs.binary("bluegreen-sim")?);
         command.args(["serve", "--port", "0"]).args(arguments).stdout(Stdio::piped());
-        let mut child = command.spawn().context("starting the simulated account")?;
+        let child = command.spawn().context("starting the simulated account")?;
+        let mut served = Self { child, url: String::new() };
         let mut line = String::new();
-        if let Some(output) = child.stdout.take() {
+        if let Some(output) = served.child.stdout.take() {
             BufReader::new(output).read_line(&mut line).context("reading where it listens")?;
         }
-        let url = line.trim().strip_prefix("export AWS_ENDPOINT_URL=").unwrap_or_default();
-        let served = Self { child, url: url.to_owned() };
-        ensure!(!served.url.is_empty(), "the simulated account does not say where it listens");
+        let url = line.trim().strip_prefix("export AWS_ENDPOINT_URL=");
+        served.url = url.context("the simulated account does not say where it listens")?.to_owned();
         Ok(served)
     }
 

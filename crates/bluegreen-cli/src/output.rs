@@ -234,12 +234,9 @@ pub(crate) fn ending(report: &Report) -> String {
     }
 }
 
-/// Says what a step that is done did without a change: settling, draining and holding take their time.
+/// Says what a step did that is done without a change: settling, draining and holding take their time.
 pub(crate) fn unchanged(step: &StepReport) -> &'static str {
-    /// What only looks is done sooner.
-    const A_WAIT: Duration = Duration::from_secs(5);
-
-    if step.took.is_some_and(|it| it >= A_WAIT) { "waited" } else { "already so" }
+    if step.waited { "waited" } else { "already so" }
 }
 
 pub(crate) fn step_text(step: &StepReport) -> String {

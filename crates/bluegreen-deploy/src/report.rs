@@ -130,6 +130,9 @@ pub struct StepReport {
     pub to: Option<String>,
     /// What it waits for, or after which step it can be known.
     pub waiting_for: Option<String>,
+    /// Whether it has waited for something, such as time to pass.
+    #[serde(skip)]
+    pub waited: bool,
     /// Why it failed, with its causes.
     pub error: Option<String>,
     /// How long it took, in milliseconds.

@@ -1,6 +1,7 @@
 //! Running one step: look, act where needed, look again until it is done.
 
 use std::{
+    cell::Cell,
     collections::BTreeSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -65,6 +66,7 @@ impl Engine {
             (self.watcher)(Event::StepWaits { step: id.clone(), waiting_for, elapsed: it.elapsed });
         };
         let mut acted_last_time = false;
+        let waited = Cell::new(false);
         let name = id.to_string();
         let waiting = wait::until(&name, pace, &self.cancel, progress, async || {
             let round = self.round(store, step.as_ref(), &own_warnings, &change).await;
@@ -75,8 +77,14 @@ impl Engine {
                 Ok(Look::Acted(what)) if !fresh_act => Ok(Look::Waiting(what)),
                 Ok(look) => Ok(match look {
                     Look::Ready(()) => Look::Ready(Ok(())),
-                    Look::Waiting(what) => Look::Waiting(what),
-                    Look::Due(what, left) => Look::Due(what, left),
+                    Look::Waiting(what) => {
+                        waited.set(true);
+                        Look::Waiting(what)
+                    }
+                    Look::Due(what, left) => {
+                        waited.set(true);
+                        Look::Due(what, left)
+                    }
                     Look::Acted(what) => Look::Acted(what),
                 }),
                 Err(Error::Toolkit(err)) if err.is_transient() => Err(err),
@@ -89,13 +97,13 @@ impl Engine {
                 std::future::pending::<()>().await;
             }
         };
-        let waited = tokio::select! {
+        let ended = tokio::select! {
             biased;
-            waited = waiting => waited,
+            ended = waiting => ended,
             () = stopped => Err(bluegreen_core::Error::Interrupted { what: name.clone() }),
         };
         let change = change.into_inner().unwrap_or_else(|err| err.into_inner());
-        let result = waited
+        let result = ended
             .map_err(Error::from)
             .flatten()
             .and_then(|()| store.step_succeeded(&id, step.memory().as_deref(), self.clock.now()));
@@ -119,6 +127,7 @@ impl Engine {
             to,
             error: result.err().map(|err| chain(&err)),
             took: Some(began.elapsed()),
+            waited: waited.get(),
             ..step_report(step.as_ref(), phase, state)
         };
         tracing::info!(step = %id, state = ?report.state, error = report.error, "ended");
@@ -197,6 +206,7 @@ pub(crate) fn step_report(step: &dyn Step, phase: Option<Phase>, state: StepStat
         from: None,
         to: None,
         waiting_for: None,
+        waited: false,
         error: None,
         took: None,
         undo: step.undo(),

@@ -116,13 +116,8 @@ struct Place<'a> {
 
 impl<'a> Place<'a> {
     fn of(file: &'a StackFile) -> Self {
-        let partition = match file.region.split_once('-') {
-            Some(("cn", _)) => "aws-cn",
-            Some(("us", rest)) if rest.starts_with("gov-") => "aws-us-gov",
-            _ => "aws",
-        };
         let account = file.account_id.as_deref().unwrap_or("*");
-        Self { partition, region: &file.region, account }
+        Self { partition: file.partition(), region: &file.region, account }
     }
 
     /// Writes out the ARN of a resource on which `action` works.

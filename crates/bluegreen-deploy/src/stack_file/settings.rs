@@ -56,6 +56,15 @@ pub struct StackFile {
 }
 
 impl StackFile {
+    /// Returns the partition that the Region is in: `aws`, `aws-cn`, `aws-us-gov`.
+    pub fn partition(&self) -> &'static str {
+        match self.region.split_once('-') {
+            Some(("cn", _)) => "aws-cn",
+            Some(("us", rest)) if rest.starts_with("gov-") => "aws-us-gov",
+            _ => "aws",
+        }
+    }
+
     /// Returns the accounts of all ARNs in the file, each with where it is named: `kinesis.clicks stream-arn`,
     /// `sns.catalogue endpoints.b`.
     ///

@@ -7,6 +7,7 @@ mod rules;
 mod switch;
 #[cfg(test)]
 mod testing;
+mod trigger;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,6 +22,7 @@ use bluegreen_lambda::{EventSourceMapping, Function, LambdaConfig, LambdaToolkit
 use self::{
     exclusive::HandOver,
     switch::{Disable, Enable},
+    trigger::{Kinds, Trigger},
 };
 use super::drain::{counted, whole_seconds};
 use crate::{
@@ -50,20 +52,6 @@ pub struct Lambda {
     functions: Pair<Shared<Function>>,
     /// When everything was first seen off since it was switched off.
     seen_off: Mutex<BTreeMap<(StackReference, Trigger), SystemTime>>,
-}
-
-/// What gives a function work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Trigger {
-    Mappings,
-    Rules,
-}
-
-/// The kinds of consumers that a function's mappings and rules are.
-#[derive(Clone, Copy, Debug)]
-struct Kinds {
-    mappings: ConsumerKind,
-    rules: ConsumerKind,
 }
 
 /// A mapping or a rule as the steps see it.
@@ -324,76 +312,6 @@ impl Lambda {
     fn queue_permissions(&self, stack: StackReference) -> Vec<Permission> {
         let looks = ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"];
         self.queues.iter().flat_map(|it| Permission::on(it.name(stack), &looks)).collect()
-    }
-}
-
-impl Trigger {
-    const BOTH: [Self; 2] = [Self::Mappings, Self::Rules];
-
-    fn noun(self) -> &'static str {
-        match self {
-            Self::Mappings => "event source mapping",
-            Self::Rules => "rule",
-        }
-    }
-
-    /// Its key in the stack file, and the last part of that under which is remembered what stays off.
-    fn aspect(self) -> &'static str {
-        match self {
-            Self::Mappings => "mappings",
-            Self::Rules => "rules",
-        }
-    }
-
-    /// The last part of the key of the note when it was switched off.
-    fn off_note(self) -> &'static str {
-        match self {
-            Self::Mappings => "mappings-off",
-            Self::Rules => "rules-off",
-        }
-    }
-
-    fn enable_step(self) -> &'static str {
-        match self {
-            Self::Mappings => "lambda.enable-mappings",
-            Self::Rules => "lambda.enable-rules",
-        }
-    }
-
-    fn disable_step(self) -> &'static str {
-        match self {
-            Self::Mappings => "lambda.disable-mappings",
-            Self::Rules => "lambda.disable-rules",
-        }
-    }
-
-    fn enable_action(self) -> &'static str {
-        match self {
-            Self::Mappings => "lambda:UpdateEventSourceMapping",
-            Self::Rules => "events:EnableRule",
-        }
-    }
-
-    fn disable_action(self) -> &'static str {
-        match self {
-            Self::Mappings => "lambda:UpdateEventSourceMapping",
-            Self::Rules => "events:DisableRule",
-        }
-    }
-}
-
-impl Kinds {
-    fn of(self, trigger: Trigger) -> ConsumerKind {
-        match trigger {
-            Trigger::Mappings => self.mappings,
-            Trigger::Rules => self.rules,
-        }
-    }
-
-    /// Returns what is to be handed over.
-    fn exclusive(self) -> Vec<Trigger> {
-        let is_exclusive = |it: &Trigger| self.of(*it) == ConsumerKind::Exclusive;
-        Trigger::BOTH.into_iter().filter(is_exclusive).collect()
     }
 }
 
