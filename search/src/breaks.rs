@@ -26,7 +26,8 @@ pub(crate) enum Break {
     DisableWrongStack,
     /// `lambda.disable-mappings` does not wait for `Disabled`.
     DoNotWait,
-    /// Not broken: every step is brought about twice, as after a crash before its success was written.
+    /// Not broken, and so not to be typed: every step is brought about twice, as after a crash before its success was written.
+    #[value(skip)]
     Twice,
 }
 

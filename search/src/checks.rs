@@ -62,7 +62,8 @@ pub(crate) struct Checker {
     switched_by: BTreeMap<String, String>,
     /// How many changes have taken effect since the command was run.
     effects: usize,
-    meddled: Option<What>,
+    /// What somebody has changed by hand.
+    pub(crate) meddled: Option<What>,
 }
 
 impl Checker {
@@ -87,11 +88,6 @@ impl Checker {
         if !self.violations.contains(&what) {
             self.violations.push(what);
         }
-    }
-
-    /// Notes that somebody changes something by hand.
-    pub(crate) fn meddled(&mut self, what: What) {
-        self.meddled = Some(what);
     }
 
     /// Notes that the command is run, once more or the first time: what is repeated from here on, a person repeats.
@@ -119,16 +115,18 @@ impl Checker {
             if let (Some(function), Some(step)) = (switched(world, record), &record.step) {
                 self.switched_by.insert(function, step.clone());
             }
-            self.never_both_off(world, record);
-            self.never_both_on(world, record);
         }
+        // Much happens by itself: looks come often enough to see it.
+        self.never_both_off(world, record);
+        self.never_both_on(world, record);
         let services = world.ecs.services();
         self.tasks = services.map(|it| (it.name.clone(), it.desired())).collect();
     }
 
     /// 3: the pointer goes where traffic is, and nowhere else.
     fn follows_traffic(&mut self, world: &World, record: &Record, active: StackReference) {
-        let moved_since = record.at - world.traffic.since() < ON_ITS_WAY && self.meddled.is_some();
+        let moved_since = record.at - world.traffic.since() < ON_ITS_WAY
+            && self.meddled == Some(What::MoveTraffic);
         if self.is_served() && world.traffic.on() != Some(active) && !moved_since {
             self.violated(format!(
                 "the pointer moved to {active} while traffic was on {:?}",
@@ -194,7 +192,7 @@ impl Checker {
             if mappings == [false, false] && !excused(it.settings.mappings) {
                 off.push(format!("the mappings of {}", it.name));
             }
-            let by_hand = self.meddled == Some(What::SwitchRule);
+            let by_hand = self.by_hand(&it.name);
             if rules == [false, false] && !excused(it.settings.rules) && !by_hand {
                 off.push(format!("the rules of {}", it.name));
             }
@@ -266,6 +264,12 @@ impl Checker {
         }
     }
 
+    /// Returns whether a person has switched a rule of the functions `name`: those of the first table.
+    fn by_hand(&self, name: &str) -> bool {
+        let first = self.file.lambda.first().is_some_and(|it| it.name == name);
+        first && self.meddled == Some(What::SwitchRule)
+    }
+
     fn rule_is_on(&self, world: &World, function: &str) -> bool {
         world.events.rules().any(|it| it.name.starts_with(function) && it.is_on())
     }
@@ -275,8 +279,22 @@ impl Checker {
         self.file.lambda.iter().find(|it| it.settings.config.functions.of(stack) == function)
     }
 
-    /// 3: a step ends within its deadline. `lasts` is how long it waits at least.
-    pub(crate) fn step_ended(&mut self, step: &StepId, lasts: Duration, took: Duration) {
+    /// 3: a step ends within its deadline. `lasts` is how long it waits at least, `well` whether it has succeeded.
+    pub(crate) fn step_ended(
+        &mut self,
+        step: &StepId,
+        lasts: Duration,
+        took: Duration,
+        well: bool,
+    ) {
+        if step.name == "exclusive.hand-over" && well {
+            let own = self.file.lambda.iter().find(|it| it.name == step.resource);
+            for function in own.iter().flat_map(|it| {
+                StackReference::BOTH.map(|stack| it.settings.config.functions.of(stack))
+            }) {
+                self.switched_by.remove(function);
+            }
+        }
         let usual = if step.subject() == "aurora" { AURORA_DEADLINE } else { DEADLINE };
         let deadline = self.file.pace.deadlines.get(step.subject()).copied().unwrap_or(usual);
         if took > deadline + lasts + BEYOND {

@@ -36,6 +36,10 @@ pub(crate) enum Befalls {
     AllLostBefore,
     /// It is lost after it took effect, with all that the SDK repeats.
     AllLostAfter,
+    /// The process dies before it has arrived, and the same command is run again.
+    DiesBefore,
+    /// The process dies right after it took effect, and the same command is run again.
+    DiesAfter,
 }
 
 impl Befalls {
@@ -47,6 +51,8 @@ impl Befalls {
             Self::LostAfter => (Fault::LostAfter, Some(1)),
             Self::AllLostBefore => (Fault::LostBefore, Some(3)),
             Self::AllLostAfter => (Fault::LostAfter, Some(3)),
+            Self::DiesBefore => (Fault::DiesBefore, Some(1)),
+            Self::DiesAfter => (Fault::DiesAfter, Some(1)),
         }
     }
 }
@@ -58,45 +64,38 @@ impl fmt::Display for Befalls {
     }
 }
 
-/// Tries all of it, or what befalls one call.
-pub(crate) fn all(one: Option<(usize, Befalls)>, show: bool) -> Found {
+/// Tries all of it; or one call only, or only what befalls them.
+pub(crate) fn all(one: Option<usize>, only: Option<Befalls>, show: bool) -> Found {
     let found = Mutex::new(Found::default());
     let add = |replay: String, ended| {
         let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
-        found.add(replay, ended);
+        found.add(format!("cargo xtask simulate --exhaustively {replay}"), ended);
     };
-    let befallen = |call: usize, befalls: Befalls| {
-        let (fault, times) = befalls.fault();
-        let faults = Faults::none().at_call(call, fault, times);
-        let ended = tried(&Case { told: show, ..case(faults, None) });
-        if show {
-            ended.story.iter().for_each(|it| println!("{it}"));
-        }
-        let replay =
-            format!("cargo xtask simulate --exhaustively --call {call} --befalls {befalls}");
-        add(replay, ended);
+    let quiet = tried(&case(Faults::none(), None));
+    let calls = match one {
+        Some(call) => call..call + 1,
+        None => 0..quiet.calls,
     };
-
-    if let Some((call, befalls)) = one {
-        befallen(call, befalls);
-    } else {
-        let quiet = tried(&case(Faults::none(), None));
-        let calls = quiet.calls;
-        add("cargo xtask simulate --exhaustively  # nothing goes wrong".to_owned(), quiet);
-        add("cargo xtask simulate --exhaustively  # every step runs twice".to_owned(), twice());
-
-        let all = Befalls::value_variants();
-        let next = AtomicUsize::new(0);
-        side_by_side(|| {
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= calls * all.len() {
-                    return;
-                }
-                befallen(number / all.len(), all[number % all.len()]);
-            }
-        });
+    if one.is_none() && only.is_none() {
+        add("# nothing goes wrong".to_owned(), quiet);
+        add("# every step runs twice".to_owned(), twice());
     }
+    let kinds = Befalls::value_variants().iter().filter(|it| only.is_none_or(|only| only == **it));
+    let all: Vec<(usize, Befalls)> =
+        kinds.flat_map(|kind| calls.clone().map(move |call| (call, *kind))).collect();
+
+    let next = AtomicUsize::new(0);
+    side_by_side(|| {
+        while let Some(&(call, befalls)) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let (fault, times) = befalls.fault();
+            let faults = Faults::none().at_call(call, fault, times);
+            let ended = tried(&Case { told: show, ..case(faults, None) });
+            if show {
+                ended.story.iter().for_each(|it| println!("{it}"));
+            }
+            add(format!("--call {call} --befalls {befalls}"), ended);
+        }
+    });
     let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
     found.failures.sort();
     found

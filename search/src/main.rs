@@ -43,16 +43,16 @@ struct Arguments {
     #[arg(long, default_value_t = 0)]
     from: u64,
     /// Breaks the engine on purpose, and ends at the first seed that shows it.
-    #[arg(long = "break", value_name = "HOW")]
+    #[arg(long = "break", value_name = "HOW", conflicts_with = "exhaustively")]
     broken: Option<Break>,
     /// Tries every fault at every call of the corner shop, and every step twice, instead of chance.
     #[arg(long)]
     exhaustively: bool,
     /// Tries one call of the corner shop only, counted from 0.
-    #[arg(long, value_name = "NUMBER", requires = "befalls", requires = "exhaustively")]
+    #[arg(long, value_name = "NUMBER", requires = "exhaustively")]
     call: Option<usize>,
-    /// What befalls that call.
-    #[arg(long, value_name = "WHAT", requires = "call")]
+    /// Tries only this at each call.
+    #[arg(long, value_name = "WHAT", requires = "exhaustively")]
     befalls: Option<Befalls>,
     /// Fails when there are fewer whole deployments a second.
     #[arg(long, value_name = "NUMBER")]
@@ -67,7 +67,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let began = Instant::now();
     let mut found = if arguments.exhaustively {
-        exhaust::all(arguments.call.zip(arguments.befalls), arguments.show)
+        exhaust::all(arguments.call, arguments.befalls, arguments.show)
     } else {
         by_chance(&arguments)
     };

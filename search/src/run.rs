@@ -32,6 +32,9 @@ const FOR_EVER: Duration = Duration::from_secs(5 * 24 * 3600);
 /// three quarters of an hour, is waited for ten minutes each time.
 const TRIES: usize = 5;
 
+/// How often a process may die in a release.
+const DEATHS: usize = 20;
+
 /// How long the account goes on in the end, so that what is on its way arrives.
 const AFTERWARDS: Duration = Duration::from_secs(30 * 60);
 
@@ -81,7 +84,8 @@ impl Case {
 fn faults(random: &mut fastrand::Rng) -> Faults {
     let chance = [0.0, 0.0, 0.003, 0.01, 0.04][random.usize(..5)];
     // Some befall many releases, some would end nearly all of them.
-    let rare = [Fault::Denied, Fault::Broken].map(|it| (it, random.u8(..10) == 0));
+    let rare = [Fault::Denied, Fault::Broken, Fault::DiesBefore, Fault::DiesAfter];
+    let rare = rare.map(|it| (it, random.u8(..10) == 0));
     let happens = |it: &Fault| rare.iter().all(|(fault, happens)| fault != it || *happens);
     let kinds: Vec<Fault> = Fault::ALL.into_iter().filter(happens).collect();
     Faults::none().by_chance(chance, &kinds)
@@ -238,11 +242,27 @@ fn told_call(record: &Record) -> String {
 impl Run<'_> {
     /// Moves production to a stack, and goes on with the release until it has ended. Returns whether it has.
     async fn leg(&self, leg: usize, to: StackReference) -> Result<bool> {
-        for attempt in 0..=TRIES {
+        let mut attempt = 0;
+        let mut deaths = 0;
+        let mut meddling = self.case.meddling.as_ref().filter(|it| it.leg == leg).cloned();
+        while attempt <= TRIES {
             lock(&self.seen).checker.begins();
-            let own = self.case.meddling.as_ref().filter(|it| it.leg == leg && attempt == 0);
-            let attempted = self.attempt(to, own.cloned());
-            let Ok(result) = tokio::time::timeout(FOR_EVER, attempted).await else {
+            let attempted = self.attempt(to, meddling.take());
+            let attempted = tokio::time::timeout(FOR_EVER, attempted);
+            let result = tokio::select! {
+                biased;
+                () = self.account.caller_died() => None,
+                result = attempted => Some(result),
+            };
+            // The process has died: the same command again, in a new one.
+            let Some(result) = result else {
+                deaths += 1;
+                if deaths == DEATHS {
+                    self.account.set_faults(Faults::none());
+                }
+                continue;
+            };
+            let Ok(result) = result else {
                 lock(&self.seen).checker.violated(format!("the release to {to} waits for ever"));
                 return Ok(false);
             };
@@ -264,8 +284,9 @@ impl Run<'_> {
             self.account.set_faults(Faults::none());
             let (active, open) = (self.store.pointer().active, self.store.release());
             let moves = open.is_some_and(|it| it.target != active);
-            let meddled = self.case.meddling.as_ref().map(|it| it.what);
+            let meddled = lock(&self.seen).checker.meddled;
             self.account.world(|world| mend(world, self.file, active, moves, meddled));
+            attempt += 1;
         }
         Ok(false)
     }
@@ -307,8 +328,9 @@ impl Run<'_> {
                         let step = &report.step;
                         let took = now - seen.began.get(step).copied().unwrap_or(now);
                         let least = lasts.get(step).copied().unwrap_or_default();
-                        seen.checker.step_ended(step, least, took);
-                        if report.error.is_none() {
+                        let well = report.error.is_none();
+                        seen.checker.step_ended(step, least, took, well);
+                        if well {
                             let again = seen.again.contains(step);
                             seen.steps.insert(step.to_string(), again);
                         }
@@ -319,7 +341,7 @@ impl Run<'_> {
             if let Some(meddling) = meddles
                 && account.world(|world| meddling.happen(world, &file, active))
             {
-                lock(&seen).checker.meddled(meddling.what);
+                lock(&seen).checker.meddled = Some(meddling.what);
             }
             // Who serves nothing has no traffic that could tell senders of work where to.
             if let Event::PhaseEnded { phase: Phase::Promote } = event

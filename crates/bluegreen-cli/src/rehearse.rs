@@ -41,7 +41,7 @@ pub(crate) fn run(cli: &Cli, arguments: &RehearseArguments) -> Result<Exit, Fail
         .build()
         .map_err(|err| Failure::Usage(format!("a runtime cannot be made: {err}")))?;
     let rehearsal = runtime.block_on(rehearse(&file, options, live::watcher(cli)))?;
-    let ledger = rehearsal.account.world(|world| message_counts(&file, &world.ledger));
+    let ledger = rehearsal.account.world(|world| message_counts(&file, world));
     if cli.json {
         output::document("rehearse", body(arguments.seed, &rehearsal, &ledger));
     } else {
@@ -49,7 +49,9 @@ pub(crate) fn run(cli: &Cli, arguments: &RehearseArguments) -> Result<Exit, Fail
     }
     output::complaints(&rehearsal.report);
     for target in rehearsal.account.unused_faults() {
-        eprintln!("warning: no call was one of `{target}`: that fault did not happen");
+        eprintln!(
+            "warning: the fault of `{target}` did not happen: is it a step or an operation that was called?"
+        );
     }
     Ok(rehearsal.report.outcome.into())
 }
@@ -159,7 +161,7 @@ mod tests {
             let rehearsal =
                 runtime.block_on(rehearse(&file, options, std::sync::Arc::new(|_| {}))).unwrap();
             assert_eq!(rehearsal.report.outcome, Outcome::Done, "{:#?}", rehearsal.report);
-            let messages = rehearsal.account.world(|it| message_counts(&file, &it.ledger));
+            let messages = rehearsal.account.world(|it| message_counts(&file, it));
             text(&file, seed, &rehearsal, &messages)
         };
 

@@ -16,6 +16,9 @@ const MORE_READERS: u32 = 1;
 /// How many tasks a service runs that is to match the other's.
 const TASKS: u32 = 3;
 
+/// How long functions may take, in seconds.
+const FUNCTION_TIMEOUT: u32 = 60;
+
 /// The policy of a subscription that is off, unless the stack file has another.
 const BLOCKING: &str = r#"{"__bluegreen_blocked__":["never"]}"#;
 
@@ -27,7 +30,7 @@ const BLOCKING: &str = r#"{"__bluegreen_blocked__":["never"]}"#;
 pub fn account(file: &StackFile, active: StackReference, settings: Settings) -> SimulatedAccount {
     let settings = Settings {
         region: file.region.clone(),
-        partition: partition(file),
+        partition: file.partition().to_owned(),
         account: account_id(file, &settings),
         ..settings
     };
@@ -40,15 +43,6 @@ fn account_id(file: &StackFile, settings: &Settings) -> String {
     let told = file.account_id.clone();
     told.or_else(|| file.accounts().into_iter().next().map(|(_, it)| it))
         .unwrap_or_else(|| settings.account.clone())
-}
-
-fn partition(file: &StackFile) -> String {
-    match file.region.split('-').collect::<Vec<_>>().as_slice() {
-        ["cn", ..] => "aws-cn",
-        ["us", "gov", ..] => "aws-us-gov",
-        _ => "aws",
-    }
-    .to_owned()
 }
 
 fn build(world: &mut World, file: &StackFile, active: StackReference) {
@@ -78,7 +72,7 @@ fn build(world: &mut World, file: &StackFile, active: StackReference) {
         world.add_producer(Producer { every: Range::seconds(10, 30), what: What::Stream(stream) });
     }
     for Resource { settings, .. } in &file.sqs {
-        let queues = Pair::from_fn(|stack| world.add_queue(settings.config.queues.of(stack)));
+        let queues = Pair::from_fn(|stack| add_queue(world, settings.config.queues.of(stack)));
         for dead_letters in settings.config.dead_letter_queues.iter() {
             for stack in StackReference::BOTH {
                 world.add_queue(dead_letters.of(stack));
@@ -125,6 +119,13 @@ fn build(world: &mut World, file: &StackFile, active: StackReference) {
             }
         }
     }
+}
+
+/// Adds a queue as AWS advises for its functions: hidden are messages for six times as long as those may take.
+fn add_queue(world: &mut World, name: &str) -> String {
+    let arn = world.add_queue(name);
+    world.set_visibility(&arn, 6 * FUNCTION_TIMEOUT);
+    arn
 }
 
 fn name_of(arn: &str) -> &str {
@@ -264,7 +265,7 @@ fn functions(
         .and_then(|name| file.sqs.iter().find(|it| it.name == *name));
     for stack in StackReference::BOTH {
         let name = settings.config.functions.of(stack);
-        world.add_function(name, 60);
+        world.add_function(name, FUNCTION_TIMEOUT);
         let alias = settings.config.alias.as_deref();
         if let Some(alias) = alias {
             world.add_alias(name, alias);
@@ -277,7 +278,7 @@ fn functions(
                 streams.map(|it| it.settings.config.stream_arn.clone()).collect();
             read.extend(queue.map(|it| world.arn("sqs", it.settings.config.queues.of(stack))));
             if read.is_empty() {
-                read.push(world.add_queue(&format!("{name}-jobs")));
+                read.push(add_queue(world, &format!("{name}-jobs")));
             }
             for source in read {
                 world.add_mapping(&function, &source, on);

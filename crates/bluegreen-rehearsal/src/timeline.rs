@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use bluegreen_core::StackReference;
 use bluegreen_deploy::{Event, Phase, Plan, StepId, StepReport, stack_file::StackFile};
-use bluegreen_sim::{Fate, Ledger};
+use bluegreen_sim::{Fate, World};
 use serde::Serialize;
 
 /// A step with the time at which it ran.
@@ -90,9 +90,11 @@ pub struct MessageCounts {
 }
 
 /// Counts messages by what became of them.
-pub fn message_counts(file: &StackFile, ledger: &Ledger) -> MessageCounts {
+pub fn message_counts(file: &StackFile, world: &World) -> MessageCounts {
     let mut counts = MessageCounts::default();
-    for (_, message) in ledger.messages() {
+    // A record of a stream has no copies before it is read.
+    let is_read = |stream: &str| world.lambda.mappings().any(|it| it.source.starts_with(stream));
+    for (_, message) in world.ledger.messages() {
         counts.published += 1;
         let by = |stack: StackReference| {
             let consumed = message.copies.values().flat_map(|it| &it.consumed);
@@ -106,6 +108,7 @@ pub fn message_counts(file: &StackFile, ledger: &Ledger) -> MessageCounts {
         if by_a + by_b == 0 {
             let waits = message.copies.values().any(|it| it.fate == Fate::Waiting);
             // What nobody reads at all is not lost: there is no consumer in the file for it.
+            let waits = waits || (message.copies.is_empty() && is_read(&message.to));
             counts.waiting += usize::from(waits);
             counts.lost += usize::from(!waits && !message.copies.is_empty());
         }
@@ -118,4 +121,33 @@ fn stack_of(file: &StackFile, consumer: &str) -> Option<StackReference> {
     StackReference::BOTH.into_iter().find(|stack| {
         file.lambda.iter().any(|it| it.settings.config.functions.of(*stack) == consumer)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use bluegreen_sim::{Settings, SimulatedAccount};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_record_that_nobody_has_read_yet_waits_and_one_that_nobody_reads_does_not() {
+        let text = "name = \"shop\"\nregion = \"eu-west-1\"\ntraffic = \"none\"\n";
+        let file = StackFile::parse(text, Path::new("bluegreen.toml"), &|_| None).unwrap();
+        let account = SimulatedAccount::new(Settings::default());
+
+        let counts = account.world(|world| {
+            let [read, unread] = ["clicks", "views"].map(|it| world.add_stream(it));
+            world.add_function("ingest-a", 60);
+            let function = world.function_arn("ingest-a", None);
+            world.add_mapping(&function, &read, false);
+            for stream in [&read, &unread] {
+                world.ledger.sent(stream, Duration::ZERO);
+            }
+            message_counts(&file, world)
+        });
+
+        assert_eq!((counts.published, counts.waiting, counts.lost), (2, 1, 0));
+    }
 }

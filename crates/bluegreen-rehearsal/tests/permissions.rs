@@ -46,7 +46,7 @@ fn shop(text: &str) -> Shop {
     Shop { file, stopped: false, legs: &[B, A] }
 }
 
-/// The shop, which has most of what a stack file can have, while a stream takes no more consumers for a moment.
+/// The shop, which has most of what a stack file can have.
 fn whole() -> Shop {
     shop(include_str!("../../../examples/shop/bluegreen.toml"))
 }
@@ -135,6 +135,7 @@ impl Shop {
                 }
             }
         });
+        // A stream takes no more consumers for a moment.
         let limit = "kinesis:RegisterStreamConsumer: throttle*3".parse().unwrap();
         account.set_faults(Faults::none().with(limit));
         account

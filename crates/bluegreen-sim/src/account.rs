@@ -21,7 +21,7 @@ use bluegreen_core::Clock;
 pub use connector::ConnectionBroken;
 use connector::Time;
 use principal::{Principal, may};
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
 use crate::{
     Call, Fault, Faults, Outcome, Policy, Record, Refusal, Times, World, call::Answer,
@@ -89,6 +89,7 @@ struct Shared {
     clock: Clock,
     origin: Instant,
     number: u64,
+    died: Notify,
     inner: Mutex<Inner>,
 }
 
@@ -129,6 +130,7 @@ impl SimulatedAccount {
                 clock: Clock::following_tokio(settings.start),
                 origin: Instant::now(),
                 number: ACCOUNTS.fetch_add(1, Ordering::Relaxed),
+                died: Notify::new(),
                 inner: Mutex::new(inner),
                 settings,
             }),
@@ -209,6 +211,12 @@ impl SimulatedAccount {
         self.lock().observer = Some(Box::new(observer));
     }
 
+    /// Returns when a fault has let the caller die: whoever plays the process then drops all that it is doing, as
+    /// the operating system does. Its calls get no answer any more.
+    pub async fn caller_died(&self) {
+        self.shared.died.notified().await;
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.shared.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -235,14 +243,19 @@ impl SimulatedAccount {
             (latency, faults.next(&call, step.as_deref(), random))
         };
         pause(latency / 2).await;
-        if let Some(Fault::LostBefore | Fault::Timeout) = fault {
+        if let Some(Fault::LostBefore | Fault::Timeout | Fault::DiesBefore) = fault {
             self.note(&call, step.clone(), Outcome::Lost);
-            if fault == Some(Fault::Timeout) {
-                pause(NEVER).await;
+            match fault {
+                Some(Fault::Timeout) => pause(NEVER).await,
+                Some(Fault::DiesBefore) => self.let_the_caller_die().await,
+                _ => {}
             }
             return Err(ConnectionBroken);
         }
         let answer = self.decide(&call, step, fault);
+        if fault == Some(Fault::DiesAfter) {
+            self.let_the_caller_die().await;
+        }
         if let Some(Fault::Slow(more)) = fault {
             pause(more).await;
         }
@@ -254,6 +267,11 @@ impl SimulatedAccount {
             Ok(output) => wire::write(protocol, &call, &output),
             Err(refusal) => wire::refuse(protocol, call.service, &refusal),
         })
+    }
+
+    async fn let_the_caller_die(&self) {
+        self.shared.died.notify_one();
+        pause(NEVER).await;
     }
 
     /// Decides on a call, lets it take effect, and notes it.
@@ -285,7 +303,7 @@ impl SimulatedAccount {
         world.slowness = 1;
         world.breaks = false;
         let outcome = match (&answer, fault) {
-            (Ok(_), Some(Fault::LostAfter)) => Outcome::AnswerLost,
+            (Ok(_), Some(Fault::LostAfter | Fault::DiesAfter)) => Outcome::AnswerLost,
             (Ok(_), _) => Outcome::Answered,
             (Err(refusal), _) => Outcome::Refused(refusal.code.clone()),
         };

@@ -28,11 +28,16 @@ pub enum Fault {
     SlowState,
     /// A cluster that the call starts, stops or changes ends in a state that it never leaves.
     Broken,
+    /// Whoever makes the call dies before it has arrived: see
+    /// [`SimulatedAccount::caller_died`](crate::SimulatedAccount::caller_died).
+    DiesBefore,
+    /// Whoever makes the call dies right after it took effect.
+    DiesAfter,
 }
 
 impl Fault {
     /// Every kind of fault, for whoever draws lots.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Throttled,
         Self::ServerError(500),
         Self::ServerError(503),
@@ -43,6 +48,8 @@ impl Fault {
         Self::Denied,
         Self::SlowState,
         Self::Broken,
+        Self::DiesBefore,
+        Self::DiesAfter,
     ];
 }
 

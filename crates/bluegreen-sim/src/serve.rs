@@ -95,6 +95,7 @@ pub(crate) fn furnish(world: &mut World) {
         world.add_cluster(&cluster, 2, if on { "available" } else { "stopped" });
         world.add_scaling_target("rds", &format!("cluster:{cluster}"), 1, 4);
         let queue = world.add_queue(&format!("ingest-{stack}"));
+        world.set_visibility(&queue, 360);
         world.add_messages(&queue, 3);
         let filter = (!on).then_some(r#"{"__bluegreen_blocked__":["never"]}"#);
         world.add_subscription(&topic, &queue, filter);

@@ -60,7 +60,7 @@ pub struct Times {
     pub scaling: Range,
     /// How long a mapping is `Creating`, `Enabling`, `Disabling`, `Updating` or `Deleting`.
     pub mapping: Range,
-    /// How often a mapping polls its source, and how long a batch is in work.
+    /// How often a mapping polls its source.
     pub poll: Range,
     /// How long a function works on a batch.
     pub invocation: Range,

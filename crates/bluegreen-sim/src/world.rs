@@ -207,11 +207,6 @@ impl World {
         format!("arn:{}:{service}:{}:{}:{resource}", self.partition, self.region, self.account)
     }
 
-    /// Returns when the next event happens.
-    pub fn next_event(&self) -> Option<Duration> {
-        self.to_happen.keys().next().map(|(at, _)| *at)
-    }
-
     /// Lets everything happen that is due until `now`, each at its time.
     pub fn advance(&mut self, now: Duration) {
         while let Some(entry) = self.to_happen.first_entry() {

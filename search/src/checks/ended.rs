@@ -69,11 +69,11 @@ impl Checker {
                 }
             }
         }
-        for it in world.events.rules().filter(|_| self.meddled != Some(What::SwitchRule)) {
+        for it in world.events.rules() {
             let function = it.name.trim_end_matches("-regularly");
             for (stack, expected) in [(to, true), (old, false)] {
-                let kind = self.lambda(function, stack).map(|it| it.settings.rules);
-                let switched = kind.is_some_and(|it| it != ConsumerKind::Off);
+                let own = self.lambda(function, stack).filter(|it| !self.by_hand(&it.name));
+                let switched = own.is_some_and(|it| it.settings.rules != ConsumerKind::Off);
                 if switched && it.is_on() != expected {
                     wrong.push(format!("rule {} is on: {}", it.name, it.is_on()));
                 }

@@ -22,7 +22,8 @@ impl Checker {
     pub(super) fn harmless(&mut self, world: &World, record: &Record, active: StackReference) {
         let Some((stack, what)) = self.harm(world, record) else { return };
         let age = record.at - world.traffic.since();
-        let decided_before = age < if record.attempt > 1 { REPEATED } else { ON_ITS_WAY };
+        let still = if record.attempt > 1 { REPEATED } else { ON_ITS_WAY };
+        let decided_before = age < still && self.meddled == Some(What::MoveTraffic);
         let served =
             self.is_served() && world.traffic.on() != Some(stack.partner()) && !decided_before;
         if stack == active {
@@ -48,13 +49,11 @@ impl Checker {
                 busy.push(format!("{} mapping of {}", it.state(), it.function));
             }
         }
-        if self.meddled != Some(What::SwitchRule) {
-            for it in world.events.rules().filter(|it| it.is_on()) {
-                let function = it.name.trim_end_matches("-regularly");
-                let kind = self.lambda(function, stack).map(|it| it.settings.rules);
-                if kind.is_some_and(|it| it != ConsumerKind::Off) {
-                    busy.push(format!("rule {}", it.name));
-                }
+        for it in world.events.rules().filter(|it| it.is_on()) {
+            let function = it.name.trim_end_matches("-regularly");
+            let kind = self.lambda(function, stack).map(|it| it.settings.rules);
+            if kind.is_some_and(|it| it != ConsumerKind::Off) {
+                busy.push(format!("rule {}", it.name));
             }
         }
         if self.meddled != Some(What::SetTasks) {

@@ -51,3 +51,25 @@ async fn what_cannot_be_read_is_in_the_audit_too() {
         assert_eq!(record.outcome, Outcome::Refused("SerializationException".to_owned()));
     });
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_dies_at_a_call_hears_nothing_and_its_call_has_arrived_or_not() {
+    for (fault, status) in [(Fault::DiesBefore, "stopped"), (Fault::DiesAfter, "starting")] {
+        let account = SimulatedAccount::new(Settings::default());
+        account.world(|world| world.add_cluster("orders-b", 0, "stopped"));
+        let dies = FaultRule { target: "*".to_owned(), fault, times: Some(1) };
+        account.set_faults(Faults::none().with(dies));
+
+        let heard = tokio::select! {
+            biased;
+            () = account.caller_died() => None,
+            answer = account.answer(start()) => Some(answer),
+        };
+
+        assert!(heard.is_none(), "{fault:?}: {heard:?}");
+        account.world(|world| {
+            assert_eq!(world.rds.cluster("orders-b").unwrap().status(), status, "{fault:?}");
+            assert_eq!(world.audit.records().len(), 1);
+        });
+    }
+}

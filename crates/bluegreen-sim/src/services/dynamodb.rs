@@ -36,9 +36,9 @@ impl Table {
 /// What happens by itself in DynamoDB.
 #[derive(Clone, Debug)]
 pub enum DynamoDbEvent {
-    /// A table, by its name and how often it was changed, becomes `ACTIVE`.
+    /// A table, by its name and which of that name it is, becomes `ACTIVE`.
     Active(String, u64),
-    /// A table is gone.
+    /// So it is gone.
     Gone(String, u64),
 }
 

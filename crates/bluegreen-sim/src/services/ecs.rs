@@ -343,6 +343,9 @@ fn create(world: &mut World, call: &Call) -> Answer {
     let name =
         call.text("serviceName").ok_or_else(|| invalid("serviceName is required"))?.to_owned();
     let count = wanted(call)?.unwrap_or_default();
+    if world.ecs.find(&cluster, &name).is_some() {
+        return Err(invalid("Creation of service was not idempotent."));
+    }
     world.add_service(&cluster, &name, 0);
     let controller = call.parameters.pointer("/deploymentController/type").and_then(Value::as_str);
     let daemon = call.text("schedulingStrategy") == Some("DAEMON");

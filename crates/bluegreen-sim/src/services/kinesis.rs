@@ -281,6 +281,10 @@ fn describe_stream(world: &mut World, call: &Call) -> Answer {
 
 fn create(world: &mut World, call: &Call) -> Answer {
     let name = call.text("StreamName").ok_or_else(|| invalid("StreamName is required"))?.to_owned();
+    if world.kinesis.streams.contains_key(&world.arn("kinesis", &format!("stream/{name}"))) {
+        let message = format!("Stream {name} under account {} already exists.", world.account);
+        return Err(Refusal::bad("ResourceInUseException", message));
+    }
     let arn = world.add_stream(&name);
     let lasts = world.draw(world.times.consumer);
     if let Some(it) = world.kinesis.streams.get_mut(&arn) {

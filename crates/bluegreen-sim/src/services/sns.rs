@@ -13,6 +13,9 @@ use crate::{Call, Fate, Lagging, Refusal, World, call::Answer};
 /// §5: how many subscriptions are on a page.
 const PAGE: usize = 100;
 
+/// §5: how many subscriptions of a topic may have a filter policy.
+const MOST_POLICIES: usize = 200;
+
 /// The scopes of a filter policy: what it looks at.
 const IN_ATTRIBUTES: &str = "MessageAttributes";
 const IN_BODY: &str = "MessageBody";
@@ -277,6 +280,12 @@ fn change(world: &mut World, arn: &str, name: &str, value: &str) -> Result<(), R
     let (now, shown) = (world.now(), world.stale_until());
     // §5: AWS names a bound for it, so that a call which makes things slow does not stretch it.
     let delay = world.times.filter.draw(&mut world.random);
+    let topic = world.sns.subscriptions.get(arn).map(|it| it.topic.clone());
+    let others =
+        world.sns.subscriptions.values().filter(|it| {
+            it.arn != arn && Some(&it.topic) == topic.as_ref() && it.policy().is_some()
+        });
+    let others = others.count();
     let it = world.sns.subscriptions.get_mut(arn).ok_or_else(|| missing("Subscription"))?;
     match name {
         "FilterPolicy" => {
@@ -284,6 +293,10 @@ fn change(world: &mut World, arn: &str, name: &str, value: &str) -> Result<(), R
             let policy = match value {
                 "" | "{}" => None,
                 value => {
+                    if others >= MOST_POLICIES {
+                        let message = "The topic has as many filter policies as it may have";
+                        return Err(Refusal::new(403, "FilterPolicyLimitExceeded", message));
+                    }
                     filter::check(value, it.scope.real() == IN_BODY).map_err(invalid)?;
                     Some(value.to_owned())
                 }

@@ -13,6 +13,9 @@ use crate::{Call, Event, Fate, Lagging, Refusal, World, call::Answer};
 /// §4: the least time between two purges of a queue.
 const BETWEEN_PURGES: Duration = Duration::from_secs(60);
 
+/// How long a message is hidden that somebody has received, unless the queue says otherwise, in seconds.
+const VISIBILITY: u64 = 30;
+
 /// What there is of SQS.
 #[derive(Debug, Default)]
 pub struct Sqs {
@@ -28,7 +31,7 @@ pub struct Queue {
     pub arn: String,
     /// When it was purged last.
     pub purged: Option<Duration>,
-    /// Whether it had messages when it was purged last.
+    /// Until when the last purge goes on.
     purging_until: Duration,
     attributes: Map<String, Value>,
     messages: BTreeMap<u64, Held>,
@@ -78,6 +81,12 @@ impl Sqs {
 }
 
 impl Queue {
+    /// Returns how long a message is hidden that somebody has received, in seconds.
+    pub(crate) fn visibility(&self) -> u64 {
+        let own = self.attributes.get("VisibilityTimeout").and_then(Value::as_str);
+        own.and_then(|it| it.parse().ok()).unwrap_or(VISIBILITY)
+    }
+
     /// Returns how many messages there really are, in flight included.
     pub fn len(&self) -> usize {
         self.messages.len()
@@ -114,6 +123,13 @@ impl World {
         arn
     }
 
+    /// Says how long a message is hidden that somebody has received from a queue, in seconds; 30 otherwise.
+    pub fn set_visibility(&mut self, queue: &str, seconds: u32) {
+        if let Some(queue) = self.sqs.queues.get_mut(name_of(queue)) {
+            queue.attributes.insert("VisibilityTimeout".to_owned(), seconds.to_string().into());
+        }
+    }
+
     /// Sends so many messages to a queue.
     pub fn add_messages(&mut self, queue_arn: &str, count: usize) {
         for _ in 0..count {
@@ -135,9 +151,13 @@ impl World {
             .collect();
         queue.messages.retain(|_, it| !waiting(it));
         queue.counted(now, shown);
-        for number in moved {
+        let moved: Vec<_> = moved.into_iter().map(|it| (it, queue.bodies.remove(&it))).collect();
+        for (number, body) in moved {
             self.ledger.moved(number, &arn);
             deliver(self, to, number);
+            if let Some(body) = body {
+                set_body(self, to, number, body);
+            }
         }
     }
 }

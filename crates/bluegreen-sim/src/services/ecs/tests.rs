@@ -164,3 +164,15 @@ fn the_tasks_of_a_slow_change_are_slow_to_the_last_and_those_of_the_next_are_not
     assert_eq!(running, [json!(0), json!(1), json!(1), json!(2)]);
     assert_eq!(seen(&mut world)["runningCount"], 3);
 }
+
+#[test]
+fn a_service_that_is_there_is_not_made_again() {
+    let mut world = World::new(&Settings::default());
+    world.add_service("shop", "worker-b", 2);
+    let parameters = json!({ "cluster": "shop", "serviceName": "worker-b", "desiredCount": 1 });
+
+    let refusal = answer(&mut world, &call("ecs", "CreateService", parameters)).unwrap_err();
+
+    assert_eq!(refusal.code, "InvalidParameterException");
+    assert_eq!(world.ecs.services().next().map(|it| it.desired()), Some(2));
+}

@@ -126,3 +126,14 @@ fn a_token_beyond_the_end_is_an_empty_page() {
 
     assert_eq!((&page["Consumers"], &page["NextToken"]), (&json!([]), &Value::Null));
 }
+
+#[test]
+fn a_stream_that_is_there_is_not_made_again() {
+    let mut world = World::new(&Settings::default());
+    world.add_stream("clicks");
+    let create = call("kinesis", "CreateStream", json!({ "StreamName": "clicks" }));
+
+    let refusal = answer(&mut world, &create).unwrap_err();
+
+    assert_eq!(refusal.code, "ResourceInUseException");
+}

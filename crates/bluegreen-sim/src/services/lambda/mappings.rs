@@ -200,8 +200,26 @@ fn settled(world: &World, call: &Call) -> Result<String, Refusal> {
     Ok(uuid.to_owned())
 }
 
+/// §6.1: a message must not come back while a function is still at work on it.
+fn check_visibility(world: &World, function: &str, source: &str) -> Result<(), Refusal> {
+    let timeout = world.lambda.functions.get(function).map_or(0, |it| it.timeout);
+    let Some(queue) = world.sqs.queue(source).filter(|_| source.contains(":sqs:")) else {
+        return Ok(());
+    };
+    let visibility = queue.visibility();
+    if visibility < u64::from(timeout) {
+        return Err(invalid(format!(
+            "Queue visibility timeout: {visibility} seconds is less than Function timeout: {timeout} seconds"
+        )));
+    }
+    Ok(())
+}
+
 fn update(world: &mut World, call: &Call) -> Answer {
     let uuid = settled(world, call)?;
+    if let Some(it) = world.lambda.mappings.get(&uuid) {
+        check_visibility(world, &it.function, &it.source)?;
+    }
     let enabled = call.flag("Enabled");
     let Some(mapping) = world.lambda.mappings.get_mut(&uuid) else {
         return Err(missing("The resource"));
@@ -235,6 +253,7 @@ fn create(world: &mut World, call: &Call) -> Answer {
     if !is_queue && !source.contains(":kinesis:") && !source.contains(":dynamodb:") {
         return Err(invalid("Unrecognized event source."));
     }
+    check_visibility(world, &function, &source)?;
     let start = start(world, call, &source)?;
     let existing = world
         .lambda

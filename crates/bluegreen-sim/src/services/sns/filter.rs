@@ -8,9 +8,14 @@ use serde_json::{Map, Value};
 /// §5: the limits of a policy.
 const MOST_KEYS: usize = 5;
 const MOST_COMBINATIONS: usize = 150;
+const LONGEST: usize = 256 * 1024;
+const GREATEST_NUMBER: f64 = 1e9;
 
 /// Says why AWS refuses a policy, in its words.
 pub(super) fn check(policy: &str, in_body: bool) -> Result<(), String> {
+    if policy.len() > LONGEST {
+        return Err("FilterPolicy: Filter policy is longer than 256 KB".to_owned());
+    }
     let parsed = serde_json::from_str(policy);
     let Ok(Value::Object(keys)) = parsed else {
         return Err("FilterPolicy: failed to parse JSON.".to_owned());
@@ -32,7 +37,14 @@ fn combinations(keys: &Map<String, Value>, policy: &str, in_body: bool) -> Resul
             Value::Array(values) if values.is_empty() => {
                 return Err("FilterPolicy: Empty arrays are not allowed".to_owned());
             }
-            Value::Array(values) => values.len(),
+            Value::Array(values) => {
+                let out_of_range =
+                    |it: &Value| it.as_f64().is_some_and(|it| it.abs() > GREATEST_NUMBER);
+                if values.iter().any(out_of_range) {
+                    return Err("FilterPolicy: Value of number is out of range".to_owned());
+                }
+                values.len()
+            }
             Value::Object(nested) if in_body => combinations(nested, policy, in_body)?,
             Value::Object(_) => {
                 return Err(

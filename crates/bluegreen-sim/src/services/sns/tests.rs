@@ -193,3 +193,21 @@ fn who_subscribes_may_give_a_nested_policy_and_its_scope_at_once() {
     assert_eq!(attributes.unwrap_err().code, "InvalidParameter");
     assert!(body.is_ok());
 }
+
+#[test]
+fn what_is_beyond_the_limits_of_policies_is_refused() {
+    let (mut world, topic, arn) = world();
+    for number in 0..200 {
+        let queue = world.add_queue(&format!("queue-{number}"));
+        world.add_subscription(&topic, &queue, Some(BLOCKING));
+    }
+
+    let one_more = set(&mut world, &arn, BLOCKING).unwrap_err();
+    let (mut world, _, arn) = self::world();
+    let great = set(&mut world, &arn, r#"{"price":[1000000001]}"#).unwrap_err();
+    let long = format!(r#"{{"type":["{}"]}}"#, "x".repeat(256 * 1024));
+    let long = set(&mut world, &arn, &long).unwrap_err();
+
+    assert_eq!((one_more.status, one_more.code.as_str()), (403, "FilterPolicyLimitExceeded"));
+    assert_eq!((great.code.as_str(), long.code.as_str()), ("InvalidParameter", "InvalidParameter"));
+}

@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 use super::{Queue, SqsEvent, name_of, queue_name, take};
 use crate::{Call, Event, Refusal, World, call::Answer};
 
-/// How long a message is hidden that somebody has received, and at most, in seconds.
-const VISIBILITY: u64 = 30;
+/// How long at most a message is hidden that somebody has received, in seconds.
 const LONGEST_VISIBILITY: i64 = 12 * 3600;
 
 /// How many messages a call may send.
@@ -91,15 +90,17 @@ pub(super) fn receive(world: &mut World, call: &Call) -> Answer {
 
 /// Returns how long what a call receives is hidden: as it says, else as the queue says.
 fn visibility(queue: &Queue, call: &Call) -> Duration {
-    let own = queue.attributes.get("VisibilityTimeout").and_then(Value::as_str);
-    let told = call.number("VisibilityTimeout").or_else(|| own?.parse().ok());
+    let told = call.number("VisibilityTimeout");
     let told = told.map(|it| it.clamp(0, LONGEST_VISIBILITY).unsigned_abs());
-    Duration::from_secs(told.unwrap_or(VISIBILITY))
+    Duration::from_secs(told.unwrap_or_else(|| queue.visibility()))
 }
 
 pub(super) fn delete(world: &mut World, call: &Call) -> Answer {
     let name = queue_name(world, call)?;
-    if let Ok(number) = call.required("ReceiptHandle")?.parse() {
+    // A message that is deleted again, or that is another queue's, has been processed by nobody here.
+    let number = call.required("ReceiptHandle")?.parse().ok();
+    let number = number.filter(|it| world.sqs.queues[&name].messages.contains_key(it));
+    if let Some(number) = number {
         super::delete(world, &name, &[number], "a call");
     }
     Ok(json!({}))

@@ -258,3 +258,29 @@ fn a_person_may_move_what_waits_to_another_queue() {
     let places: Vec<_> = world.ledger.messages().map(|(_, it)| it.copies.len()).collect();
     assert_eq!(places, [1, 1, 1]);
 }
+
+#[test]
+fn a_message_that_is_deleted_again_was_processed_once_and_one_that_is_moved_keeps_its_text() {
+    let (mut world, arn) = world();
+    let other = world.add_queue("ingest-a");
+    let send = |world: &mut World| {
+        let parameters = json!({ "QueueUrl": url()["QueueUrl"], "MessageBody": "order" });
+        answer(world, &call("sqs", "SendMessage", parameters)).unwrap();
+    };
+    send(&mut world);
+    let seen = answer(&mut world, &call("sqs", "ReceiveMessage", url())).unwrap();
+    let handle = seen["Messages"][0]["ReceiptHandle"].clone();
+    let delete = json!({ "QueueUrl": url()["QueueUrl"], "ReceiptHandle": handle });
+
+    for _ in 0..2 {
+        answer(&mut world, &call("sqs", "DeleteMessage", delete.clone())).unwrap();
+    }
+    send(&mut world);
+    world.move_messages(&arn, &other);
+    let moved = call("sqs", "ReceiveMessage", json!({ "QueueUrl": "https://x/1/ingest-a" }));
+    let moved = answer(&mut world, &moved).unwrap();
+
+    let (_, message) = world.ledger.messages().next().unwrap();
+    assert_eq!(message.copies[&arn].consumed.len(), 1);
+    assert_eq!(moved["Messages"][0]["Body"], "order");
+}

@@ -10,6 +10,7 @@ fn world() -> (World, String, String) {
     world.add_function("ingest-b", 60);
     world.add_alias("ingest-b", "live");
     let queue = world.add_queue("ingest-b");
+    world.set_visibility(&queue, 360);
     let function = world.function_arn("ingest-b", Some("live"));
     let uuid = world.add_mapping(&function, &queue, false);
     (world, uuid, queue)
@@ -241,4 +242,23 @@ fn a_marker_beyond_the_end_is_an_empty_page() {
     let page = ask(&mut world, "ListEventSourceMappings", parameters).unwrap();
 
     assert_eq!((&page["EventSourceMappings"], &page["NextMarker"]), (&json!([]), &Value::Null));
+}
+
+#[test]
+fn a_queue_that_hides_messages_for_less_than_the_function_takes_is_refused() {
+    let (mut world, uuid, queue) = world();
+    world.set_visibility(&queue, 59);
+    let create = json!({ "FunctionName": "ingest-b", "EventSourceArn": queue });
+
+    let created = ask(&mut world, "CreateEventSourceMapping", create).unwrap_err();
+    let update = json!({ "UUID": uuid, "Enabled": true });
+    let updated = ask(&mut world, "UpdateEventSourceMapping", update.clone()).unwrap_err();
+    world.set_visibility(&queue, 60);
+    let enough = ask(&mut world, "UpdateEventSourceMapping", update);
+
+    for refusal in [created, updated] {
+        assert_eq!(refusal.code, "InvalidParameterValueException");
+        assert!(refusal.message.contains("59 seconds"), "{}", refusal.message);
+    }
+    assert!(enough.is_ok());
 }
