@@ -44,6 +44,11 @@ pub(crate) async fn run(cli: &Cli) -> Result<Exit, Failure> {
     }
 }
 
+/// Says who works on a release: this process, and its host.
+fn who() -> String {
+    format!("{} on {}", std::process::id(), gethostname::gethostname().to_string_lossy())
+}
+
 /// A stack file, and the engine for it.
 struct Session<'a> {
     cli: &'a Cli,
@@ -85,7 +90,8 @@ impl<'a> Session<'a> {
 
     /// Opens the store to write.
     fn store(&self) -> Result<Store, Failure> {
-        Store::open_locked(&self.store_folder(), &self.file.name)?.ok_or_else(|| {
+        let store = Store::open_locked(&self.store_folder(), &self.file.name)?;
+        store.map(|it| it.owned_by(who())).ok_or_else(|| {
             Failure::Engine(Error::refused(format!(
                 "there is no store in `{}`: which stack is active is never assumed; say it with \
                  `bluegreen adopt --active a` (or b)",

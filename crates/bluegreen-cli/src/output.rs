@@ -282,7 +282,7 @@ fn status_text(file: &StackFile, account: &str, status: &Status) -> String {
                 "release: {} to {} is open since {}; {} steps have succeeded; ended: {}",
                 release.id,
                 release.target,
-                humantime::format_rfc3339_seconds(release.opened),
+                humantime::format_rfc3339_seconds(release.opened.0),
                 release.succeeded.len(),
                 if ended.is_empty() { "no phase".to_owned() } else { ended.join(", ") }
             )

@@ -52,7 +52,9 @@ pub use look::{Round, Rounds, Shared};
 pub use permission::{LeastPolicy, Permission, Purpose, Statement, Wildcard};
 pub use plan::{Phase, Plan, Planned};
 pub use rate::{Limits, RateLimit};
-pub use report::{Event, Outcome, Report, ResourceStatus, Status, StepReport, StepState, chain};
+pub use report::{
+    Event, OpenRelease, Outcome, Report, ResourceStatus, Status, StepReport, StepState, chain,
+};
 pub use resource::{Consumer, Declaration, Messages, Resource, Source, SourceQueue};
 pub use step::{Context, Effect, Inspection, Step, StepId};
 #[cfg(feature = "aurora")]
@@ -71,5 +73,5 @@ pub use steps::Lambda;
 pub use steps::Sns;
 #[cfg(feature = "sqs")]
 pub use steps::Sqs;
-pub use store::{Document, Moment, Pointer, Release, Store};
+pub use store::{Document, Entry, Journal, Moment, Pointer, Release, StepEvent, Store};
 pub use traffic::{Mover, TrafficSeen};

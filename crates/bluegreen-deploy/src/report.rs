@@ -1,11 +1,11 @@
 //! What the engine tells: [`Event`] while it works, [`Report`] and [`Status`] at the end.
 
-use std::{error::Error as StdError, time::Duration};
+use std::{collections::BTreeMap, error::Error as StdError, time::Duration};
 
 use bluegreen_core::StackReference;
 use serde::Serialize;
 
-use crate::{Error, Permission, Phase, Pointer, Release, StepId};
+use crate::{Error, Moment, Permission, Phase, Pointer, Release, StepId};
 
 /// Something that happened while the engine was at work.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -190,9 +190,33 @@ pub struct Status {
     /// Whether pointer and traffic agree.
     pub agrees: bool,
     /// The open release.
-    pub release: Option<Release>,
+    pub release: Option<OpenRelease>,
     /// Every resource of both stacks.
     pub resources: Vec<ResourceStatus>,
+}
+
+/// How far a release is.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct OpenRelease {
+    /// Its id, sortable by time.
+    pub id: String,
+    /// The stack that is to become active.
+    pub target: StackReference,
+    /// When it was opened.
+    pub opened: Moment,
+    /// The steps that have succeeded, by [`StepId::key`], and when.
+    pub succeeded: BTreeMap<String, Moment>,
+    /// The phases that have ended, and when.
+    pub phases: BTreeMap<Phase, Moment>,
+}
+
+impl From<Release> for OpenRelease {
+    fn from(release: Release) -> Self {
+        let succeeded = release.journal.succeeded();
+        let Release { id, target, opened, phases, .. } = release;
+        Self { id, target, opened: Moment(opened), succeeded, phases }
+    }
 }
 
 /// How a resource of one stack is.

@@ -107,6 +107,13 @@ impl Engine {
             .map_err(Error::from)
             .flatten()
             .and_then(|()| store.step_succeeded(&id, step.memory().as_deref(), self.clock.now()));
+        if let Err(err) = &result
+            && failed_state(err) == StepState::Failed
+            // What failed says more than that it could not be written down.
+            && let Err(unwritten) = store.step_failed(&id, chain(err), self.clock.now())
+        {
+            tracing::error!(step = %id, "not in the journal: {}", chain(&unwritten));
+        }
 
         let own_warnings = own_warnings.into_inner().unwrap_or_else(|err| err.into_inner());
         for text in own_warnings {
@@ -156,6 +163,7 @@ impl Engine {
             Inspection::Needed { from, to } => (from, to),
         };
         self.guard(store, step).await?;
+        store.step_started(&step.id(), self.clock.now())?;
         (self.watcher)(Event::StepActs { step: step.id(), from: from.clone(), to: to.clone() });
         match &mut *lock(change) {
             // What came first is how it was; what comes last is how it is to be.

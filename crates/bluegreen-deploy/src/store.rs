@@ -2,6 +2,8 @@
 //!
 //! Everything is one small JSON document that is replaced as a whole: written beside, synchronised, renamed.
 
+mod journal;
+
 use std::{
     collections::BTreeMap,
     fs::{self, File, TryLockError},
@@ -15,10 +17,11 @@ use bluegreen_core::StackReference;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use self::journal::{Entry, Journal, StepEvent};
 use crate::{Error, Phase, Result, StepId};
 
 /// The version of the document. Another one is refused, never guessed at.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 /// What outlives a run.
 #[derive(Debug)]
@@ -30,6 +33,8 @@ pub struct Store {
     loose_notes: Mutex<BTreeMap<String, Value>>,
     /// Held while this process is at work; the operating system lets go of it when the process ends.
     lock: Option<File>,
+    /// Who writes: what the journal says.
+    owner: String,
 }
 
 /// The document of a store.
@@ -71,19 +76,12 @@ pub struct Release {
     /// When it was opened.
     #[serde(with = "humantime_serde")]
     pub opened: SystemTime,
-    /// The steps that have succeeded, by [`StepId::key`], and when.
-    pub succeeded: BTreeMap<String, Moment>,
+    /// What happened to its steps.
+    pub journal: Journal,
     /// The phases that have ended, and when.
     pub phases: BTreeMap<Phase, Moment>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     notes: BTreeMap<String, Value>,
-}
-
-impl Release {
-    /// Returns it without what its steps have noted for themselves, to be shown.
-    pub(crate) fn without_notes(self) -> Self {
-        Self { notes: BTreeMap::new(), ..self }
-    }
 }
 
 /// A point in time.
@@ -132,6 +130,7 @@ impl Store {
             document: Mutex::new(document),
             loose_notes: Mutex::default(),
             lock: None,
+            owner: String::new(),
         }))
     }
 
@@ -184,7 +183,13 @@ impl Store {
             document: Mutex::new(document),
             loose_notes: Mutex::default(),
             lock: None,
+            owner: String::new(),
         }
+    }
+
+    /// Says who writes, for the journal: process and host.
+    pub fn owned_by(self, owner: impl Into<String>) -> Self {
+        Self { owner: owner.into(), ..self }
     }
 
     /// Returns the file.
@@ -222,7 +227,7 @@ impl Store {
             id: release_id(now),
             target,
             opened: now,
-            succeeded: BTreeMap::new(),
+            journal: Journal::default(),
             phases: BTreeMap::new(),
             notes: BTreeMap::new(),
         };
@@ -247,7 +252,35 @@ impl Store {
                 entry.finished = true;
             }
             if let Some(release) = &mut it.release {
-                release.succeeded.insert(step.key(), Moment(now));
+                release.journal.write(step, StepEvent::Succeeded, now, &self.owner, None);
+            }
+        })
+    }
+
+    /// Writes down that a step of the open release is about to change something.
+    pub(crate) fn step_started(&self, step: &StepId, now: SystemTime) -> Result<()> {
+        self.write(step, StepEvent::Started, now, None)
+    }
+
+    /// Writes down that a step of the open release has failed, and why.
+    pub(crate) fn step_failed(&self, step: &StepId, why: String, now: SystemTime) -> Result<()> {
+        self.write(step, StepEvent::Failed, now, Some(why))
+    }
+
+    /// Writes into the journal of the open release; without one there is none.
+    fn write(
+        &self,
+        step: &StepId,
+        event: StepEvent,
+        now: SystemTime,
+        error: Option<String>,
+    ) -> Result<()> {
+        if self.document().release.is_none() {
+            return Ok(());
+        }
+        self.update(|it| {
+            if let Some(release) = &mut it.release {
+                release.journal.write(step, event, now, &self.owner, error);
             }
         })
     }

@@ -171,7 +171,7 @@ impl Engine {
 ///
 /// Moving traffic is looked at again until the pointer has followed: it may have been moved back.
 pub(super) fn succeeded(store: &Store) -> BTreeMap<String, Moment> {
-    let mut succeeded = store.release().map(|it| it.succeeded).unwrap_or_default();
+    let mut succeeded = store.release().map(|it| it.journal.succeeded()).unwrap_or_default();
     if !succeeded.keys().any(|it| it.starts_with("active.switch/")) {
         succeeded.retain(|key, _| !key.starts_with("traffic.move/"));
     }

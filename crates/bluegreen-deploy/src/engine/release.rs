@@ -139,10 +139,11 @@ impl Engine {
             )));
         }
         let Some(release) = open else { return Ok(()) };
+        let succeeded = release.journal.succeeded();
         let new: Vec<String> = plan
             .steps()
             .into_iter()
-            .filter(|it| ended(it.phase) && !release.succeeded.contains_key(&it.step.id().key()))
+            .filter(|it| ended(it.phase) && !succeeded.contains_key(&it.step.id().key()))
             .map(|it| it.step.id().to_string())
             .collect();
         if new.is_empty() {

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use bluegreen_core::StackReference;
 use futures::future;
 
-use crate::{Engine, Pointer, Release, ResourceStatus, Result, Status, Store, chain};
+use crate::{Engine, OpenRelease, Pointer, ResourceStatus, Result, Status, Store, chain};
 
 impl Engine {
     /// Looks at everything: pointer, traffic, the open release, every resource of both stacks.
@@ -43,7 +43,7 @@ impl Engine {
             pointer,
             traffic: seen.map_or_else(|err| chain(&err), |it| it.to_string()),
             agrees,
-            release: release.map(Release::without_notes),
+            release: release.map(OpenRelease::from),
             resources: future::join_all(looks).await,
         })
     }

@@ -2,6 +2,7 @@
 
 mod alone;
 mod first_look;
+mod journal;
 mod release;
 
 use std::{

@@ -34,7 +34,7 @@ fn what_is_written_is_there_for_the_next_process() {
 
     assert_eq!(store.pointer().active, B);
     assert_eq!(store.pointer().reason, release.id);
-    assert!(store.release().unwrap().succeeded.contains_key(&step.key()));
+    assert!(store.release().unwrap().journal.succeeded().contains_key(&step.key()));
     assert_eq!(store.note("purge"), Some(json!(1)));
     assert_eq!(store.remembered("filter"), Some(json!("old")));
 }
@@ -54,7 +54,7 @@ fn a_torn_file_is_an_error_that_names_it() {
 
 #[test]
 fn a_file_of_another_stack_or_version_is_refused() {
-    for (old, new) in [("\"shop\"", "\"other\""), ("\"schema\": 1", "\"schema\": 2")] {
+    for (old, new) in [("\"shop\"", "\"other\""), ("\"schema\": 2", "\"schema\": 3")] {
         let folder = folder();
         Store::adopt(folder.path(), "shop", pointer(A)).unwrap();
         let path = folder.path().join("shop.json");
@@ -63,7 +63,7 @@ fn a_file_of_another_stack_or_version_is_refused() {
         fs::write(&path, text.replace(old, new)).unwrap();
 
         let err = Store::open(folder.path(), "shop").unwrap_err();
-        assert!(err.to_string().contains("expected `shop` (version 1)"), "{err}");
+        assert!(err.to_string().contains("expected `shop` (version 2)"), "{err}");
     }
 }
 
