@@ -40,11 +40,16 @@ pub(crate) enum Befalls {
     DiesBefore,
     /// The process dies right after it took effect, and the same command is run again.
     DiesAfter,
+    /// The process dies right before a write of the store, which has this number in place of a call.
+    DiesBeforeWrite,
+    /// The process dies right after a write of the store.
+    DiesAfterWrite,
 }
 
 impl Befalls {
-    fn fault(self) -> (Fault, Option<u32>) {
-        match self {
+    /// Returns what is wrong with the call, or the write, of this number.
+    fn case(self, number: usize) -> Case {
+        let (fault, times) = match self {
             Self::FailsForAWhile => (Fault::ServerError(500), Some(7)),
             Self::FailsForGood => (Fault::ServerError(500), None),
             Self::LostBefore => (Fault::LostBefore, Some(1)),
@@ -53,6 +58,22 @@ impl Befalls {
             Self::AllLostAfter => (Fault::LostAfter, Some(3)),
             Self::DiesBefore => (Fault::DiesBefore, Some(1)),
             Self::DiesAfter => (Fault::DiesAfter, Some(1)),
+            Self::DiesBeforeWrite | Self::DiesAfterWrite => {
+                let is_made = self == Self::DiesAfterWrite;
+                return Case {
+                    dies_at_write: Some((number, is_made)),
+                    ..case(Faults::none(), None)
+                };
+            }
+        };
+        case(Faults::none().at_call(number, fault, times), None)
+    }
+
+    /// Returns how many calls, or writes, there are for it in a run in which nothing goes wrong.
+    fn numbers(self, quiet: &Ended) -> usize {
+        match self {
+            Self::DiesBeforeWrite | Self::DiesAfterWrite => quiet.writes,
+            _ => quiet.calls,
         }
     }
 }
@@ -72,24 +93,22 @@ pub(crate) fn all(one: Option<usize>, only: Option<Befalls>, show: bool) -> Foun
         found.add(format!("cargo xtask simulate --exhaustively {replay}"), ended);
     };
     let quiet = tried(&case(Faults::none(), None));
-    let calls = match one {
-        Some(call) => call..call + 1,
-        None => 0..quiet.calls,
-    };
+    let kinds = Befalls::value_variants().iter().filter(|it| only.is_none_or(|only| only == **it));
+    let all: Vec<(usize, Befalls)> = kinds
+        .flat_map(|kind| {
+            let numbers = one.map_or(0..kind.numbers(&quiet), |it| it..it + 1);
+            numbers.map(|it| (it, *kind))
+        })
+        .collect();
     if one.is_none() && only.is_none() {
         add("# nothing goes wrong".to_owned(), quiet);
         add("# every step runs twice".to_owned(), twice());
     }
-    let kinds = Befalls::value_variants().iter().filter(|it| only.is_none_or(|only| only == **it));
-    let all: Vec<(usize, Befalls)> =
-        kinds.flat_map(|kind| calls.clone().map(move |call| (call, *kind))).collect();
 
     let next = AtomicUsize::new(0);
     side_by_side(|| {
         while let Some(&(call, befalls)) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let (fault, times) = befalls.fault();
-            let faults = Faults::none().at_call(call, fault, times);
-            let ended = tried(&Case { told: show, ..case(faults, None) });
+            let ended = tried(&Case { told: show, ..befalls.case(call) });
             if show {
                 ended.story.iter().for_each(|it| println!("{it}"));
             }
@@ -120,6 +139,7 @@ fn case(faults: Faults, broken: Option<Break>) -> Case {
         faults: [faults, Faults::none()],
         meddling: None,
         broken,
+        dies_at_write: None,
         back: false,
         told: false,
     }

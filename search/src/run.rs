@@ -4,7 +4,10 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -51,6 +54,8 @@ pub(crate) struct Case {
     pub(crate) meddling: Option<Meddling>,
     /// How the engine is broken.
     pub(crate) broken: Option<Break>,
+    /// At which write of the store the process dies, counted from 0, and whether that write is still made.
+    pub(crate) dies_at_write: Option<(usize, bool)>,
     /// Whether the release goes back to where it began.
     pub(crate) back: bool,
     /// Whether every call and every step is written down.
@@ -77,7 +82,7 @@ impl Case {
                 What::SwitchAlarm,
             ][random.usize(..7)],
         });
-        Self { seed, text, faults, meddling, broken, back: true, told: false }
+        Self { seed, text, faults, meddling, broken, dies_at_write: None, back: true, told: false }
     }
 }
 
@@ -107,6 +112,8 @@ pub(crate) struct Ended {
     pub(crate) deployments: usize,
     /// How many calls the account was asked.
     pub(crate) calls: usize,
+    /// How often the store was written.
+    pub(crate) writes: usize,
     /// What was violated.
     pub(crate) violations: Vec<String>,
     /// The steps that have ended well, with whether they were brought about a second time.
@@ -141,6 +148,28 @@ struct Run<'a> {
     sdk: SdkConfig,
     store: Arc<Store>,
     seen: Arc<Mutex<Seen>>,
+    life: Arc<Life>,
+}
+
+/// Whether the process lives that the engine is in.
+#[derive(Debug, Default)]
+struct Life {
+    writes: AtomicUsize,
+    is_over: AtomicBool,
+}
+
+impl Life {
+    /// Decides whether a write is made, which may be the process's last.
+    fn write(&self, account: &SimulatedAccount, dies: Option<(usize, bool)>) -> bool {
+        if self.is_over.load(Ordering::Relaxed) {
+            return false;
+        }
+        let number = self.writes.fetch_add(1, Ordering::Relaxed);
+        let Some((_, is_made)) = dies.filter(|(at, _)| *at == number) else { return true };
+        self.is_over.store(true, Ordering::Relaxed);
+        account.let_caller_die();
+        is_made
+    }
 }
 
 /// What the run has seen.
@@ -162,7 +191,12 @@ async fn whole(case: &Case, file: &StackFile) -> Result<Ended> {
     let sdk = least(file, &account)?;
     let pointer =
         Pointer { active: from, since: account.clock().now(), reason: "search".to_owned() };
-    let store = Arc::new(Store::in_memory(&file.name, pointer));
+    let life = Arc::new(Life::default());
+    let store = Store::in_memory(&file.name, pointer).watched({
+        let (life, account, dies) = (Arc::clone(&life), account.clone(), case.dies_at_write);
+        move || life.write(&account, dies)
+    });
+    let store = Arc::new(store);
     let seen = Arc::new(Mutex::new(Seen {
         checker: Checker::new(file, Arc::clone(&store)),
         story: Vec::new(),
@@ -181,7 +215,7 @@ async fn whole(case: &Case, file: &StackFile) -> Result<Ended> {
             }
         }
     });
-    let run = Run { case, file, account, sdk, store, seen };
+    let run = Run { case, file, account, sdk, store, seen, life };
 
     let legs: &[StackReference] =
         if case.back { &[from.partner(), from] } else { &[from.partner()] };
@@ -210,6 +244,7 @@ async fn whole(case: &Case, file: &StackFile) -> Result<Ended> {
     Ok(Ended {
         deployments,
         calls,
+        writes: run.life.writes.load(Ordering::Relaxed),
         violations: std::mem::take(&mut seen.checker.violations),
         steps: std::mem::take(&mut seen.steps),
         story: std::mem::take(&mut seen.story),
@@ -254,7 +289,10 @@ impl Run<'_> {
                 () = self.account.caller_died() => None,
                 result = attempted => Some(result),
             };
-            // The process has died: the same command again, in a new one.
+            // What a process that has died would have reported, nobody has heard.
+            let is_over = self.life.is_over.swap(false, Ordering::Relaxed);
+            let result = result.filter(|_| !is_over);
+            // The same command again, in a new process.
             let Some(result) = result else {
                 deaths += 1;
                 if deaths == DEATHS {

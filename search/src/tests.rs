@@ -40,6 +40,7 @@ fn traffic_that_is_moved_back_is_noticed_at_whichever_step() {
                 faults: [Faults::none(), Faults::none()],
                 meddling: Some(meddling),
                 broken: None,
+                dies_at_write: None,
                 back: true,
                 told: false,
             };

@@ -6,6 +6,7 @@ mod journal;
 
 use std::{
     collections::BTreeMap,
+    fmt,
     fs::{self, File, TryLockError},
     io::{self, Write},
     path::{Path, PathBuf},
@@ -35,6 +36,16 @@ pub struct Store {
     lock: Option<File>,
     /// Who writes: what the journal says.
     owner: String,
+    watch: Option<Watch>,
+}
+
+/// Is asked before each write whether it is made.
+struct Watch(Box<dyn Fn() -> bool + Send + Sync>);
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Watch")
+    }
 }
 
 /// The document of a store.
@@ -131,6 +142,7 @@ impl Store {
             loose_notes: Mutex::default(),
             lock: None,
             owner: String::new(),
+            watch: None,
         }))
     }
 
@@ -184,7 +196,14 @@ impl Store {
             loose_notes: Mutex::default(),
             lock: None,
             owner: String::new(),
+            watch: None,
         }
+    }
+
+    /// Asks `watch` before each write of a release whether it is made, for tests of what a process leaves behind that
+    /// dies at one: whoever says no lets the write be lost, and must let the process do nothing more.
+    pub fn watched(self, watch: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self { watch: Some(Watch(Box::new(watch))), ..self }
     }
 
     /// Says who writes, for the journal: process and host.
@@ -302,18 +321,15 @@ impl Store {
     }
 
     pub(crate) fn set_note(&self, key: &str, value: Value) -> Result<()> {
-        let mut document = self.document();
-        match &mut document.release {
-            Some(release) => {
-                release.notes.insert(key.to_owned(), value);
-                drop(document);
-                self.save()
-            }
-            None => {
-                self.loose_notes().insert(key.to_owned(), value);
-                Ok(())
-            }
+        if self.document().release.is_none() {
+            self.loose_notes().insert(key.to_owned(), value);
+            return Ok(());
         }
+        self.update(|it| {
+            if let Some(release) = &mut it.release {
+                release.notes.insert(key.to_owned(), value);
+            }
+        })
     }
 
     pub(crate) fn remembered(&self, key: &str) -> Option<Value> {
@@ -341,6 +357,9 @@ impl Store {
     }
 
     fn update(&self, change: impl FnOnce(&mut Document)) -> Result<()> {
+        if self.watch.as_ref().is_some_and(|Watch(is_made)| !is_made()) {
+            return Ok(());
+        }
         change(&mut self.document());
         self.save()
     }

@@ -211,7 +211,12 @@ impl SimulatedAccount {
         self.lock().observer = Some(Box::new(observer));
     }
 
-    /// Returns when a fault has let the caller die: whoever plays the process then drops all that it is doing, as
+    /// Lets the caller die now: see [`caller_died`](Self::caller_died).
+    pub fn let_caller_die(&self) {
+        self.shared.died.notify_one();
+    }
+
+    /// Returns when a fault, or [`let_caller_die`](Self::let_caller_die), has let the caller die: whoever plays the process then drops all that it is doing, as
     /// the operating system does. Its calls get no answer any more.
     pub async fn caller_died(&self) {
         self.shared.died.notified().await;
@@ -247,14 +252,14 @@ impl SimulatedAccount {
             self.note(&call, step.clone(), Outcome::Lost);
             match fault {
                 Some(Fault::Timeout) => pause(NEVER).await,
-                Some(Fault::DiesBefore) => self.let_the_caller_die().await,
+                Some(Fault::DiesBefore) => self.die().await,
                 _ => {}
             }
             return Err(ConnectionBroken);
         }
         let answer = self.decide(&call, step, fault);
         if fault == Some(Fault::DiesAfter) {
-            self.let_the_caller_die().await;
+            self.die().await;
         }
         if let Some(Fault::Slow(more)) = fault {
             pause(more).await;
@@ -269,8 +274,8 @@ impl SimulatedAccount {
         })
     }
 
-    async fn let_the_caller_die(&self) {
-        self.shared.died.notify_one();
+    async fn die(&self) {
+        self.let_caller_die();
         pause(NEVER).await;
     }
 

@@ -1,5 +1,10 @@
 //! What outlives a run.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use bluegreen_core::StackReference::{A, B};
 use serde_json::json;
 
@@ -138,4 +143,22 @@ fn ids_of_releases_sort_by_time() {
 
     assert_eq!(release_id(first), "20231114T221320000000Z");
     assert!(release_id(first) < release_id(second));
+}
+
+#[test]
+fn a_write_that_is_not_let_through_is_lost() {
+    let lives = Arc::new(AtomicBool::new(true));
+    let alive = Arc::clone(&lives);
+    let store = Store::in_memory("shop", pointer(A)).watched(move || alive.load(Ordering::Relaxed));
+    let step = StepId::new("sns.enable", "catalogue", B);
+    store.open_release(B, SystemTime::UNIX_EPOCH).unwrap();
+
+    lives.store(false, Ordering::Relaxed);
+    store.step_started(&step, SystemTime::UNIX_EPOCH).unwrap();
+    store.set_note("purge", json!(1)).unwrap();
+    lives.store(true, Ordering::Relaxed);
+    store.step_started(&step, SystemTime::UNIX_EPOCH).unwrap();
+
+    assert_eq!(store.release().unwrap().journal.entries().len(), 1);
+    assert_eq!(store.note("purge"), None);
 }
