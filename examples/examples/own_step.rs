@@ -17,8 +17,8 @@ use async_trait::async_trait;
 use aws_config::{BehaviorVersion, Region};
 use bluegreen_core::{Clock, Error, Pair, StackReference};
 use bluegreen_deploy::{
-    Context, Effect, Engine, Event, Inspection, Outcome, Permission, Phase, Resources, Step,
-    StepId, Store, stack_file::StackFile,
+    Context, Effect, Engine, Event, Inspection, Outcome, Owner, Permission, Phase, Resources, Step,
+    StepId, Store, stack_file::StackFile, storage,
 };
 use bluegreen_lambda::{AwsLambdaToolkit, LambdaConfig, LambdaToolkit};
 use clap::Parser;
@@ -79,7 +79,7 @@ impl Step for SmokeTest {
             }
             .into());
         }
-        context.set_note(PASSED, &true)
+        context.set_note(PASSED, &true).await
     }
 
     fn permissions(&self) -> Vec<Permission> {
@@ -111,7 +111,10 @@ async fn main() -> Result<()> {
             }
             _ => {}
         }));
-    let store = Store::open_locked(&folder.join(&file.state.path), &file.name)?
+    let storage = storage(&file, folder, &sdk);
+    let owner = Owner { name: std::process::id().to_string(), clock: Clock::system() };
+    let store = Store::lock(storage, &file.name, &owner, |_, _| {})
+        .await?
         .context("there is no store: say which stack is active with `bluegreen adopt`")?;
 
     let outcome = deploy(&engine, &store, test, to).await?;

@@ -130,7 +130,7 @@ impl Step for Broken {
         }
     }
 
-    fn undo(&self) -> Option<&'static str> {
+    fn undo(&self) -> Option<Arc<dyn Step>> {
         self.step.undo()
     }
 

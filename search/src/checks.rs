@@ -8,18 +8,17 @@ mod harm;
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::Arc,
     time::Duration,
 };
 
 use bluegreen_core::StackReference;
 use bluegreen_deploy::{
-    Outcome, Report, StepId, Store,
+    Outcome, Report, StepId,
     stack_file::{ConsumerKind, LambdaSettings, Resource, StackFile, Traffic},
 };
 use bluegreen_sim::{Mapping, Record, World};
 
-use crate::people::What;
+use crate::{kept::Kept, people::What};
 
 /// How long after a person has moved traffic a call may still be on its way that was decided before.
 const ON_ITS_WAY: Duration = Duration::from_secs(20);
@@ -47,7 +46,7 @@ const AURORA_DEADLINE: Duration = Duration::from_secs(60 * 60);
 #[derive(Debug)]
 pub(crate) struct Checker {
     file: StackFile,
-    store: Arc<Store>,
+    store: Kept,
     /// What does not hold.
     pub(crate) violations: Vec<String>,
     /// Where the pointer was, from when on.
@@ -67,7 +66,7 @@ pub(crate) struct Checker {
 }
 
 impl Checker {
-    pub(crate) fn new(file: &StackFile, store: Arc<Store>) -> Self {
+    pub(crate) fn new(file: &StackFile, store: Kept) -> Self {
         let active = store.pointer().active;
         Self {
             file: file.clone(),
@@ -318,7 +317,7 @@ impl Checker {
         if report.active != pointer {
             self.violated(format!("the report says {} and the pointer {pointer}", report.active));
         }
-        let open = self.store.release().is_some();
+        let open = self.store.is_open();
         if report.outcome == Outcome::Done && open {
             self.violated("the release is done and still open".to_owned());
         }

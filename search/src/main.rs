@@ -8,6 +8,7 @@ mod breaks;
 mod checks;
 mod exhaust;
 mod files;
+mod kept;
 mod people;
 mod run;
 #[cfg(test)]

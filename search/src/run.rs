@@ -4,18 +4,15 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     path::Path,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
 use aws_types::SdkConfig;
 use bluegreen_core::StackReference;
 use bluegreen_deploy::{
-    Event, LeastPolicy, Outcome, Phase, Plan, Pointer, Purpose, Report, Result, StepId, Store,
-    Watcher, chain,
+    Event, LeastPolicy, MemoryStorage, Outcome, Owner, Phase, Plan, Pointer, Purpose, Report,
+    Result, StepId, Storage, Store, Watcher, chain,
     stack_file::{StackFile, Traffic},
 };
 use bluegreen_rehearsal::{account, connect};
@@ -25,6 +22,7 @@ use crate::{
     breaks::{self, AGAIN, Break},
     checks::Checker,
     files,
+    kept::{Kept, Life, Mortal},
     people::{Meddling, What, mend, provide},
 };
 
@@ -146,30 +144,10 @@ struct Run<'a> {
     account: SimulatedAccount,
     /// Of a role that may do what the stack file needs, and nothing else.
     sdk: SdkConfig,
-    store: Arc<Store>,
+    storage: MemoryStorage,
+    kept: Kept,
     seen: Arc<Mutex<Seen>>,
     life: Arc<Life>,
-}
-
-/// Whether the process lives that the engine is in.
-#[derive(Debug, Default)]
-struct Life {
-    writes: AtomicUsize,
-    is_over: AtomicBool,
-}
-
-impl Life {
-    /// Decides whether a write is made, which may be the process's last.
-    fn write(&self, account: &SimulatedAccount, dies: Option<(usize, bool)>) -> bool {
-        if self.is_over.load(Ordering::Relaxed) {
-            return false;
-        }
-        let number = self.writes.fetch_add(1, Ordering::Relaxed);
-        let Some((_, is_made)) = dies.filter(|(at, _)| *at == number) else { return true };
-        self.is_over.store(true, Ordering::Relaxed);
-        account.let_caller_die();
-        is_made
-    }
 }
 
 /// What the run has seen.
@@ -192,13 +170,13 @@ async fn whole(case: &Case, file: &StackFile) -> Result<Ended> {
     let pointer =
         Pointer { active: from, since: account.clock().now(), reason: "search".to_owned() };
     let life = Arc::new(Life::default());
-    let store = Store::in_memory(&file.name, pointer).watched({
-        let (life, account, dies) = (Arc::clone(&life), account.clone(), case.dies_at_write);
-        move || life.write(&account, dies)
-    });
-    let store = Arc::new(store);
+    let storage = MemoryStorage::new(None);
+    let kept = Kept(storage.clone());
+    let adopting = Owner { name: "a person".to_owned(), clock: account.clock() };
+    let adopted: Arc<dyn Storage> = Arc::new(storage.clone());
+    Store::adopt(adopted, &file.name, &adopting, pointer).await?.close().await?;
     let seen = Arc::new(Mutex::new(Seen {
-        checker: Checker::new(file, Arc::clone(&store)),
+        checker: Checker::new(file, kept.clone()),
         story: Vec::new(),
         began: BTreeMap::new(),
         again: BTreeSet::new(),
@@ -215,7 +193,7 @@ async fn whole(case: &Case, file: &StackFile) -> Result<Ended> {
             }
         }
     });
-    let run = Run { case, file, account, sdk, store, seen, life };
+    let run = Run { case, file, account, sdk, storage, kept, seen, life };
 
     let legs: &[StackReference] =
         if case.back { &[from.partner(), from] } else { &[from.partner()] };
@@ -294,6 +272,7 @@ impl Run<'_> {
             let result = result.filter(|_| !is_over);
             // The same command again, in a new process.
             let Some(result) = result else {
+                self.storage.end_lease();
                 deaths += 1;
                 if deaths == DEATHS {
                     self.account.set_faults(Faults::none());
@@ -320,7 +299,8 @@ impl Run<'_> {
             }
             // From here on nothing goes wrong any more, and what was broken is mended.
             self.account.set_faults(Faults::none());
-            let (active, open) = (self.store.pointer().active, self.store.release());
+            let active = self.kept.pointer().active;
+            let open = self.kept.release().filter(|it| it.ended.is_none());
             let moves = open.is_some_and(|it| it.target != active);
             let meddled = lock(&self.seen).checker.meddled;
             self.account.world(|world| mend(world, self.file, active, moves, meddled));
@@ -334,19 +314,30 @@ impl Run<'_> {
         let engine = connect(self.file, &self.account, &self.sdk)?;
         let plan = breaks::plan(&engine, to, self.case.broken)?;
         let engine = engine.with_watcher(self.watcher(&plan, meddling));
-        engine.run(&self.store, &plan, Phase::Prepare, Phase::Retire).await
+        let storage: Arc<dyn Storage> = Arc::new(Mortal {
+            storage: self.storage.clone(),
+            life: Arc::clone(&self.life),
+            account: self.account.clone(),
+            dies: self.case.dies_at_write,
+        });
+        let owner = Owner { name: "a process".to_owned(), clock: self.account.clock() };
+        let store = Store::lock(storage, &self.file.name, &owner, |_, _| {}).await?;
+        let store = store.unwrap_or_else(|| panic!("the store is gone"));
+        let ended = engine.run(&store, &plan, Phase::Prepare, Phase::Retire).await;
+        store.close().await?;
+        ended
     }
 
     fn watcher(&self, plan: &Plan, meddling: Option<Meddling>) -> Watcher {
         let lasts: BTreeMap<StepId, Duration> =
             plan.steps().iter().map(|it| (it.step.id(), it.step.lasts())).collect();
-        let (account, store, seen) =
-            (self.account.clone(), Arc::clone(&self.store), Arc::clone(&self.seen));
+        let (account, kept, seen) =
+            (self.account.clone(), self.kept.clone(), Arc::clone(&self.seen));
         let (file, told) = (self.file.clone(), self.case.told);
         lock(&seen).count = 0;
         Arc::new(move |event| {
             let now = account.elapsed();
-            let active = store.pointer().active;
+            let active = kept.pointer().active;
             let mut meddles = None;
             {
                 let mut seen = lock(&seen);

@@ -17,13 +17,15 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
     time::Duration,
 };
 
 use aws_config::BehaviorVersion;
 use bluegreen_core::{Clock, StackReference};
 use bluegreen_deploy::{
-    Engine, Outcome, Phase, Plan, Pointer, Resources, StepId, Store, stack_file::StackFile,
+    Engine, FileStorage, Outcome, Owner, Phase, Plan, Pointer, Resources, StepId, Store,
+    stack_file::StackFile,
 };
 use tokio::time::Instant;
 
@@ -54,7 +56,9 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let state = tempfile::tempdir()?;
     let active = StackReference::A;
     let pointer = Pointer { active, since: clock.now(), reason: "benchmark".to_owned() };
-    let store = Store::adopt(state.path(), &file.name, pointer)?;
+    let storage = Arc::new(FileStorage::new(state.path(), &file.name));
+    let owner = Owner { name: "the benchmark".to_owned(), clock: clock.clone() };
+    let store = Store::adopt(storage, &file.name, &owner, pointer).await?;
     let plan = engine.plan(active.partner())?;
 
     let began = Instant::now();

@@ -3,6 +3,7 @@
 use std::{env, time::Duration};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig, timeout::TimeoutConfig};
+use aws_smithy_http_client::{Builder, tls};
 use bluegreen_core::Error;
 use bluegreen_deploy::stack_file::StackFile;
 
@@ -19,7 +20,12 @@ pub(crate) async fn configuration(file: &StackFile) -> SdkConfig {
         .operation_attempt_timeout(ATTEMPT)
         .operation_timeout(OPERATION)
         .build();
+    // The SDK's own, named here so that calls can be kept back without the lease.
+    let client = Builder::new()
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
+        .build_https();
     aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(client)
         .region(Region::new(file.region.clone()))
         .timeout_config(timeouts)
         .load()

@@ -65,6 +65,12 @@ pub(crate) enum Command {
         /// End when the hold begins; the release stays open.
         #[arg(long)]
         no_wait: bool,
+        /// End after this long, such as 30m; the release stays open, and calls under way are finished.
+        #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+        timeout: Option<Duration>,
+        /// Go on with the open release although its plan has changed.
+        #[arg(long)]
+        replan: bool,
     },
 
     /// Open a release, and start, feed and switch on the standby.
@@ -79,6 +85,13 @@ pub(crate) enum Command {
 
     /// Wait until the open release's hold is over, and switch the old stack off.
     Retire,
+
+    /// Take the open release back: traffic, pointer, exclusive consumers and alarms first, then the standby.
+    Rollback {
+        /// Although a database lacks what was written to its partner since production moved.
+        #[arg(long)]
+        accept_data_loss: bool,
+    },
 
     /// Show which stack is active, where traffic is, the open release, and every resource.
     Status,
@@ -155,6 +168,7 @@ impl Command {
             Self::Prepare { .. } => "prepare",
             Self::Promote => "promote",
             Self::Retire => "retire",
+            Self::Rollback { .. } => "rollback",
             Self::Status => "status",
             Self::Step { .. } => "step",
             Self::Rehearse(_) => "rehearse",

@@ -1,21 +1,14 @@
 //! What each command does.
 
-use std::{
-    io::{self, IsTerminal, Write},
-    path::Path,
-};
-
-use bluegreen_core::{Clock, StackReference};
-use bluegreen_deploy::{Engine, Error, Phase, Pointer, Resources, Store, stack_file::StackFile};
-use tokio_util::sync::CancellationToken;
+use bluegreen_core::StackReference;
+use bluegreen_deploy::{Error, Outcome, Phase, Pointer, Store};
 
 use crate::{
-    aws,
     cli::{Cli, Command},
     exit::Exit,
-    init, live,
+    init,
     output::{self, Failure},
-    stack_file,
+    session::{Session, can_ask},
 };
 
 /// Runs the command that was typed.
@@ -27,13 +20,16 @@ pub(crate) async fn run(cli: &Cli) -> Result<Exit, Failure> {
     match &cli.command {
         Command::Adopt { active, reason } => session.adopt(*active, reason.as_deref()).await,
         Command::Plan { phases, to } => session.plan(phases, *to).await,
-        Command::Deploy { to, until, no_wait } => {
+        Command::Deploy { to, until, no_wait, timeout, replan } => {
             let last = if *no_wait { Phase::Promote } else { Phase::Retire };
-            session.phases(*to, Phase::Prepare, until.unwrap_or(last)).await
+            let session = session.with_replan(*replan);
+            let work = session.phases(*to, Phase::Prepare, until.unwrap_or(last));
+            session.within(*timeout, work).await
         }
         Command::Prepare { to } => session.phases(*to, Phase::Prepare, Phase::Prepare).await,
         Command::Promote => session.phases(None, Phase::Promote, Phase::Promote).await,
         Command::Retire => session.phases(None, Phase::Hold, Phase::Retire).await,
+        Command::Rollback { accept_data_loss } => session.rollback(*accept_data_loss).await,
         Command::Status => session.status().await,
         Command::Step { name, stack, resource } => {
             session.step(name, *stack, resource.as_deref()).await
@@ -44,64 +40,9 @@ pub(crate) async fn run(cli: &Cli) -> Result<Exit, Failure> {
     }
 }
 
-/// Says who works on a release: this process, and its host.
-fn who() -> String {
-    format!("{} on {}", std::process::id(), gethostname::gethostname().to_string_lossy())
-}
-
-/// A stack file, and the engine for it.
-struct Session<'a> {
-    cli: &'a Cli,
-    file: StackFile,
-    folder: std::path::PathBuf,
-    engine: Engine,
-    account: String,
-    clock: Clock,
-}
-
-impl<'a> Session<'a> {
-    async fn open(cli: &'a Cli) -> Result<Self, Failure> {
-        let file = stack_file::read(&cli.file)?;
-        let folder = match cli.file.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-            _ => Path::new(".").to_owned(),
-        };
-
-        let elsewhere = aws::endpoint_variables();
-        if !elsewhere.is_empty() {
-            eprintln!("warning: calls go elsewhere than to AWS: {}", elsewhere.join(", "));
-        }
-        let sdk = aws::configuration(&file).await;
-        let account = aws::account(&sdk, &file).await?;
-        aws::refuse_other_accounts(&file, &account)?;
-        let cancel = CancellationToken::new();
-        live::cancel_on_signal(cancel.clone());
-        let clock = Clock::system();
-        let resources = Resources::connect(&file, &sdk)?;
-        let engine = Engine::new(&file, &folder, resources, clock.clone())
-            .with_cancel(cancel)
-            .with_watcher(live::watcher(cli));
-        Ok(Self { cli, file, folder, engine, account, clock })
-    }
-
-    fn store_folder(&self) -> std::path::PathBuf {
-        self.folder.join(&self.file.state.path)
-    }
-
-    /// Opens the store to write.
-    fn store(&self) -> Result<Store, Failure> {
-        let store = Store::open_locked(&self.store_folder(), &self.file.name)?;
-        store.map(|it| it.owned_by(who())).ok_or_else(|| {
-            Failure::Engine(Error::refused(format!(
-                "there is no store in `{}`: which stack is active is never assumed; say it with \
-                 `bluegreen adopt --active a` (or b)",
-                self.store_folder().display()
-            )))
-        })
-    }
-
+impl Session<'_> {
     async fn adopt(&self, active: StackReference, reason: Option<&str>) -> Result<Exit, Failure> {
-        let store = Store::open(&self.store_folder(), &self.file.name)?;
+        let store = self.look_into_store().await?;
         let status = self.engine.status(store.as_ref()).await?;
         drop(store);
         if !self.cli.json {
@@ -120,14 +61,15 @@ impl<'a> Session<'a> {
             since: self.clock.now(),
             reason: reason.unwrap_or("adopted").to_owned(),
         };
-        let store = Store::adopt(&self.store_folder(), &self.file.name, pointer)?;
-        self.engine.close_if_over(&store)?;
-        output::adopted(self.cli, active, store.path());
+        let store = Store::adopt(self.storage(), &self.file.name, &self.owner(), pointer).await?;
+        self.engine.close_if_over(&store).await?;
+        output::adopted(self.cli, active, &store.place());
+        store.close().await?;
         Ok(Exit::Done)
     }
 
     async fn plan(&self, phases: &[Phase], to: Option<StackReference>) -> Result<Exit, Failure> {
-        let store = match Store::open(&self.store_folder(), &self.file.name)? {
+        let store = match self.look_into_store().await? {
             Some(store) => store,
             None => {
                 let to = to.ok_or_else(|| {
@@ -149,7 +91,7 @@ impl<'a> Session<'a> {
         };
         let open = store.release().map(|it| it.target);
         let to = to.or(open).unwrap_or(store.pointer().active.partner());
-        let plan = self.engine.plan(to)?;
+        let plan = self.plan_for(&store, to)?;
         let phases = if phases.is_empty() { &Phase::ALL } else { phases };
         let report = self.engine.look(&store, &plan, phases).await?;
         output::report(self.cli, &report);
@@ -162,7 +104,7 @@ impl<'a> Session<'a> {
         from: Phase,
         until: Phase,
     ) -> Result<Exit, Failure> {
-        let store = self.store()?;
+        let store = self.store().await?;
         let open = store.release().map(|it| it.target);
         let to = match (to, open) {
             (Some(to), _) | (None, Some(to)) => to,
@@ -181,10 +123,40 @@ impl<'a> Session<'a> {
                 to
             }
         };
-        let plan = self.engine.plan(to)?;
-        let report = self.engine.run(&store, &plan, from, until).await?;
+        let plan = self.plan_for(&store, to)?;
+        let report = self.engine.run(&store, &plan, from, until).await;
+        store.close().await?;
+        let report = report?;
         output::report(self.cli, &report);
         Ok(report.outcome.into())
+    }
+
+    async fn rollback(&self, accept_data_loss: bool) -> Result<Exit, Failure> {
+        let store = self.store().await?;
+        let Some(release) = store.release() else {
+            return Err(Failure::Engine(Error::refused("no release is open")));
+        };
+        let plan = self.engine.plan_of(&release)?;
+        let lost: Vec<String> = plan
+            .steps()
+            .iter()
+            .map(|it| &it.step)
+            .filter(|it| it.undo().is_none() && release.journal.changed().contains(&it.id().key()))
+            .map(|it| it.id().to_string())
+            .collect();
+        let but = match lost.as_slice() {
+            [] => String::new(),
+            lost => format!(" What cannot be taken back: {}.", lost.join(", ")),
+        };
+        self.confirm(&format!("Take release {} to {} back?{but}", release.id, release.target))?;
+        let report = self.engine.rollback(&store, &plan, accept_data_loss).await;
+        store.close().await?;
+        let report = report?;
+        output::report(self.cli, &report);
+        Ok(match report.outcome {
+            Outcome::TakenBack => Exit::Done,
+            outcome => outcome.into(),
+        })
     }
 
     async fn step(
@@ -193,14 +165,16 @@ impl<'a> Session<'a> {
         stack: StackReference,
         resource: Option<&str>,
     ) -> Result<Exit, Failure> {
-        let store = self.store()?;
-        let report = self.engine.step(&store, name, stack, resource).await?;
+        let store = self.store().await?;
+        let report = self.engine.step(&store, name, stack, resource).await;
+        store.close().await?;
+        let report = report?;
         output::report(self.cli, &report);
         Ok(report.outcome.into())
     }
 
     async fn status(&self) -> Result<Exit, Failure> {
-        let store = Store::open(&self.store_folder(), &self.file.name)?;
+        let store = self.look_into_store().await?;
         let status = self.engine.status(store.as_ref()).await?;
         if self.cli.json {
             output::status_json(&self.file, &self.account, &status);
@@ -209,30 +183,4 @@ impl<'a> Session<'a> {
         }
         Ok(Exit::Done)
     }
-
-    /// Asks at a terminal; elsewhere `--yes` is the answer, or the command is refused.
-    fn confirm(&self, question: &str) -> Result<(), Failure> {
-        if self.cli.yes {
-            return Ok(());
-        }
-        if !can_ask(self.cli) {
-            return Err(Failure::Engine(Error::refused(format!(
-                "{question} Nobody can be asked here: answer with --yes"
-            ))));
-        }
-        eprint!("{question} [y/N] ");
-        let mut answer = String::new();
-        io::stderr()
-            .flush()
-            .and_then(|()| io::stdin().read_line(&mut answer))
-            .map_err(|err| Failure::Usage(format!("the answer cannot be read: {err}")))?;
-        match answer.trim().to_ascii_lowercase().as_str() {
-            "y" | "yes" => Ok(()),
-            _ => Err(Failure::Engine(Error::refused("the answer was no"))),
-        }
-    }
-}
-
-fn can_ask(cli: &Cli) -> bool {
-    !cli.json && io::stdin().is_terminal() && io::stderr().is_terminal()
 }

@@ -20,6 +20,8 @@ pub(crate) enum Exit {
     Refused = 3,
     /// Somebody else is at work on this stack file.
     Locked = 4,
+    /// A step could not be taken back.
+    Stuck = 5,
     /// It was told to stop.
     Interrupted = 130,
 }
@@ -34,7 +36,12 @@ impl From<Outcome> for Exit {
     fn from(outcome: Outcome) -> Self {
         match outcome {
             Outcome::Done | Outcome::AlreadyThere | Outcome::Planned => Self::Done,
-            Outcome::Failed | Outcome::Paused | Outcome::RetireIncomplete => Self::Failed,
+            Outcome::Failed
+            | Outcome::Paused
+            | Outcome::RetireIncomplete
+            | Outcome::TakenBack
+            | Outcome::Reversed => Self::Failed,
+            Outcome::Stuck => Self::Stuck,
             Outcome::Refused => Self::Refused,
             Outcome::Interrupted => Self::Interrupted,
         }
@@ -46,7 +53,7 @@ impl From<&Failure> for Exit {
         match failure {
             Failure::Usage(_) | Failure::StackFile(_) => Self::Usage,
             Failure::Engine(Error::Refused { .. }) => Self::Refused,
-            Failure::Engine(Error::Locked { .. }) => Self::Locked,
+            Failure::Engine(Error::Locked { .. } | Error::LeaseLost { .. }) => Self::Locked,
             Failure::Engine(Error::Toolkit(
                 bluegreen_core::Error::Interrupted { .. }
                 | bluegreen_core::Error::Credentials { .. },

@@ -129,6 +129,9 @@ fn line(event: &Event) -> Option<String> {
         Event::Looking { steps } => format!("looking at {}", counted(*steps)),
         Event::Release { id, resumed: false } => format!("release {id} is open"),
         Event::Release { id, resumed: true } => format!("release {id} goes on"),
+        Event::TakesBack { id, steps } => {
+            format!("release {id} is taken back: {}", counted(*steps))
+        }
         Event::PhaseStarted { phase, steps } => format!("{phase}: {}", counted(*steps)),
         Event::PhaseEnded { phase } => format!("{phase}: done"),
         Event::StepStarted { .. } => return None,

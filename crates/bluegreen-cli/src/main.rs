@@ -12,6 +12,7 @@ mod init;
 mod live;
 mod output;
 mod rehearse;
+mod session;
 mod stack_file;
 
 use clap::Parser;

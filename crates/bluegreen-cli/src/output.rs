@@ -1,6 +1,6 @@
 //! What is printed at the end: results on stdout, failures on stderr, one JSON document with `--json`.
 
-use std::{fmt::Write, path::Path, time::Duration};
+use std::{fmt::Write, time::Duration};
 
 use bluegreen_core::StackReference;
 use bluegreen_deploy::{
@@ -59,7 +59,7 @@ pub(crate) fn failure(cli: &Cli, failure: &Failure) {
             Failure::Engine(err @ Error::Refused { reasons }) => {
                 ("refused", json!(chain(err)), reasons.clone())
             }
-            Failure::Engine(err @ Error::Locked { .. }) => {
+            Failure::Engine(err @ (Error::Locked { .. } | Error::LeaseLost { .. })) => {
                 ("locked", json!(chain(err)), Vec::new())
             }
             Failure::Engine(err) => {
@@ -121,11 +121,11 @@ pub(crate) fn status_json(file: &StackFile, account: &str, status: &Status) {
 }
 
 /// Prints that a stack was taken for the active one.
-pub(crate) fn adopted(cli: &Cli, active: StackReference, store: &Path) {
+pub(crate) fn adopted(cli: &Cli, active: StackReference, store: &str) {
     if cli.json {
         document("adopt", json!({ "outcome": "done", "active": active }));
     } else {
-        println!("stack {active} is the active one; the store is `{}`", store.display());
+        println!("stack {active} is the active one; the store is `{store}`");
     }
 }
 
@@ -227,6 +227,15 @@ pub(crate) fn ending(report: &Report) -> String {
             "stack {} is active, but the old one is not switched off yet: the same command goes on",
             report.active
         ),
+        Outcome::TakenBack => {
+            format!("taken back: stack {} is active, as it was before", report.active)
+        }
+        Outcome::Stuck => format!(
+            "stuck: stack {} is active, and not everything could be taken back; `bluegreen retry` tries again, \
+             `bluegreen skip STEP --reason ..` goes on without",
+            report.active
+        ),
+        Outcome::Reversed => format!("stack {} is active", report.active),
         Outcome::Interrupted => format!(
             "interrupted: stack {} is active; the same command goes on with the release",
             report.active

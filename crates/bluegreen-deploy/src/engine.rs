@@ -1,14 +1,18 @@
 //! [`Engine`], which looks at the steps of a plan and brings them about.
 
 mod alone;
+mod changed_plan;
 mod first_look;
 mod release;
 mod status;
 #[cfg(test)]
 mod tests;
+mod turns;
+mod undo;
+mod words;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     path::Path,
     sync::{Arc, Mutex},
@@ -16,16 +20,19 @@ use std::{
 };
 
 use bluegreen_core::{Clock, StackReference};
+use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Context, Effect, Event, Limits, Mover, Outcome, Plan, Report, Resource, Result, Round, Rounds,
-    SourceQueue, Step, Store, TrafficSeen, guard,
-    stack_file::{PaceSettings, StackFile, Traffic},
+    Context, Effect, Event, Limits, Mover, Outcome, Plan, Release, Report, Resource, Result, Round,
+    Rounds, SourceQueue, Step, Store, TrafficSeen, guard,
+    stack_file::{OnFailure, PaceSettings, StackFile, Traffic},
     steps::{Hold, Idle, MoveTraffic, SwitchActive},
     traffic::Movers,
 };
+
+pub use self::undo::WayBack;
 
 /// Hears what happens.
 pub type Watcher = Arc<dyn Fn(Event) + Send + Sync>;
@@ -35,6 +42,11 @@ pub type Watcher = Arc<dyn Fn(Event) + Send + Sync>;
 /// It decides what is done and in which order, waits and remembers; toolkits do the calls.
 pub struct Engine {
     pub(crate) hold: Duration,
+    pub(crate) on_failure: OnFailure,
+    /// What the tables of the stack file say that are no resource's.
+    pub(crate) own_tables: BTreeMap<String, Value>,
+    /// Whether an open release goes on under a changed plan.
+    pub(crate) replan: bool,
     pub(crate) pace: PaceSettings,
     pub(crate) traffic: Arc<Movers>,
     pub(crate) resources: Vec<Arc<dyn Resource>>,
@@ -62,6 +74,9 @@ impl Engine {
     pub fn new(file: &StackFile, folder: &Path, resources: Resources, clock: Clock) -> Self {
         Self {
             hold: file.release.hold,
+            on_failure: file.release.on_failure,
+            own_tables: own_tables(file),
+            replan: false,
             slots: Semaphore::new(file.pace.at_once),
             pace: file.pace.clone(),
             traffic: Arc::new(Movers::new(file.traffic.clone(), folder)),
@@ -93,6 +108,11 @@ impl Engine {
         Self { cancel, ..self }
     }
 
+    /// Goes on with an open release although its plan has changed.
+    pub fn with_replan(self, replan: bool) -> Self {
+        Self { replan, ..self }
+    }
+
     /// Returns the steps of a move to the stack `to`, in their order.
     pub fn plan(&self, to: StackReference) -> Result<Plan> {
         let mut whole: Vec<Arc<dyn Step>> =
@@ -108,6 +128,11 @@ impl Engine {
         Plan::new(to, &self.resources, whole)
     }
 
+    /// Returns the steps of an open release, in their order.
+    pub fn plan_of(&self, release: &Release) -> Result<Plan> {
+        self.plan(release.target)
+    }
+
     /// Returns where traffic is.
     pub async fn traffic(&self, stack: StackReference) -> Result<TrafficSeen> {
         self.traffic.observe(stack).await
@@ -116,7 +141,7 @@ impl Engine {
     fn report(&self, store: &Store, plan: &Plan, outcome: Outcome) -> Report {
         Report {
             outcome,
-            release: store.release().map(|it| it.id),
+            release: store.release().map(|it| it.id.clone()),
             to: plan.to,
             active: store.pointer().active,
             steps: Vec::new(),
@@ -168,6 +193,25 @@ impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine").field("resources", &self.resources).finish_non_exhaustive()
     }
+}
+
+/// Returns what the tables of a stack file say that are no resource's, and that a release must not go on without.
+fn own_tables(file: &StackFile) -> BTreeMap<String, Value> {
+    let hold = humantime::format_duration(file.release.hold).to_string();
+    let mut tables = BTreeMap::from([("release".to_owned(), json!({ "hold": hold }))]);
+    match &file.traffic {
+        Traffic::Undeclared => {}
+        Traffic::None => {
+            tables.insert("traffic".to_owned(), json!({ "mover": "none" }));
+        }
+        Traffic::Movers(movers) => {
+            tables.extend(movers.iter().map(|it| {
+                let (moves, observes) = (it.move_command.join(" "), it.observe_command.join(" "));
+                (format!("traffic.{}", it.name), json!({ "move": moves, "observe": observes }))
+            }));
+        }
+    }
+    tables
 }
 
 /// Takes the warnings out, sorted.

@@ -1,6 +1,6 @@
 //! [`Error`], why the engine or a step did not do what it should.
 
-use std::{io, path::PathBuf};
+use std::{io, time::SystemTime};
 
 /// The result of what the engine does.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -21,20 +21,35 @@ pub enum Error {
     },
 
     /// Somebody else is at work on this stack file's state.
-    #[error("another `bluegreen` is at work here: {holder}")]
+    #[error(
+        "another `bluegreen` is at work here: {owner}, since {}",
+        humantime::format_rfc3339_seconds(*since)
+    )]
     Locked {
-        /// Who, as far as is known.
-        holder: String,
+        /// Who: process and host, or the request id of a function.
+        owner: String,
+        /// Since when, by its clock.
+        since: SystemTime,
+    },
+
+    /// The lease is another's by now, or may be: nothing more is begun, and nothing written.
+    #[error(
+        "the lease of this process is lost{}: whoever has it goes on with the release",
+        to.as_ref().map_or_else(String::new, |it| format!(" to {it}"))
+    )]
+    LeaseLost {
+        /// Who has it, as far as is known.
+        to: Option<String>,
     },
 
     /// The state cannot be read or written.
-    #[error("the state in `{}` {what}", path.display())]
+    #[error("the state in `{place}` {what}")]
     Store {
-        /// The file.
-        path: PathBuf,
+        /// The file, or the name of the table.
+        place: String,
         /// What is wrong with it, and what to do.
         what: String,
-        /// What the operating system or the reader said.
+        /// What the operating system, the reader or AWS said.
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
 

@@ -8,16 +8,24 @@
 //! use std::path::Path;
 //!
 //! use bluegreen_core::{Clock, StackReference};
-//! use bluegreen_deploy::{Engine, Phase, Resources, Store, stack_file::StackFile};
+//! use bluegreen_deploy::{
+//!     Engine, Fence, Owner, Phase, Resources, Store, stack_file::StackFile, storage,
+//! };
 //!
 //! # async fn example(text: &str, sdk: &aws_types::SdkConfig) -> Result<(), Box<dyn std::error::Error>> {
 //! let folder = Path::new(".");
 //! let file = StackFile::parse(text, &folder.join("bluegreen.toml"), &|_| None)?;
-//! let engine = Engine::new(&file, folder, Resources::connect(&file, sdk)?, Clock::system());
-//! let store = Store::open_locked(&file.state.path, &file.name)?.expect("adopted before");
+//! let storage = storage(&file, folder, sdk);
+//! let owner = Owner { name: "7 on this-host".to_owned(), clock: Clock::system() };
+//! let store = Store::lock(storage, &file.name, &owner, |_, _| {}).await?.expect("adopted before");
+//! let fence = Fence::default();
+//! fence.follow(&store);
+//! let resources = Resources::connect(&file, &fence.around(sdk))?;
+//! let engine = Engine::new(&file, folder, resources, Clock::system());
 //!
 //! let plan = engine.plan(StackReference::B)?;
 //! let report = engine.deploy(&store, &plan, Phase::Retire).await?;
+//! store.close().await?;
 //! println!("{:?}", report.outcome);
 //! # Ok(())
 //! # }
@@ -26,7 +34,7 @@
 //! # Features
 //!
 //! One for each service, named like it (`aurora`, `cloudwatch`, `dynamodb`, `ecs`, `kinesis`, `lambda`,
-//! `sns`, `sqs`), and `full` for all of them.
+//! `sns`, `sqs`), `dynamodb-store` for the store in a table, and `full` for all of them.
 
 mod checks;
 mod connect;
@@ -46,7 +54,7 @@ mod steps;
 mod store;
 mod traffic;
 
-pub use engine::{Engine, Resources, Watcher};
+pub use engine::{Engine, Resources, Watcher, WayBack};
 pub use error::{Error, Result};
 pub use look::{Round, Rounds, Shared};
 pub use permission::{LeastPolicy, Permission, Purpose, Statement, Wildcard};
@@ -73,5 +81,10 @@ pub use steps::Lambda;
 pub use steps::Sns;
 #[cfg(feature = "sqs")]
 pub use steps::Sqs;
-pub use store::{Document, Entry, Journal, Moment, Pointer, Release, StepEvent, Store};
+#[cfg(feature = "dynamodb-store")]
+pub use store::DynamoDbStorage;
+pub use store::{
+    Changes, Ended, Entry, Fence, FileStorage, Holder, Journal, Lease, MemoryStorage, Moment,
+    Owner, Pointer, Records, Release, StepEvent, Storage, Store, Word, storage,
+};
 pub use traffic::{Mover, TrafficSeen};

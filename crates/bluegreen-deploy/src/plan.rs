@@ -128,6 +128,7 @@ pub struct Plan {
     /// The stack that is to become active.
     pub to: StackReference,
     graph: DiGraph<Planned, ()>,
+    undone_forwards: bool,
 }
 
 /// A step with its phase.
@@ -200,7 +201,7 @@ impl Plan {
                 }
             }
         }
-        Ok(Self { to, graph })
+        Ok(Self { to, graph, undone_forwards: false })
     }
 
     /// Adds a step of one's own to `phase`: behind the steps named in `behind` and, with `before`, ahead
@@ -292,6 +293,54 @@ impl Plan {
         let nodes = self.graph.node_indices().filter(|&it| id(it) == *step);
         let earlier = nodes.flat_map(|it| self.graph.neighbors_directed(it, Direction::Incoming));
         earlier.map(id).collect()
+    }
+
+    /// Returns all steps in the order in which they are taken back, with the places, in the answer, of those that each
+    /// waits for.
+    ///
+    /// Production goes back first, as it came: traffic, then the pointer, then exclusive consumers, and alarms
+    /// last, so that nothing is turned off on a stack that serves. What was prepared is taken back behind that, in
+    /// reverse order. What was retired is not taken back.
+    pub fn backwards(&self) -> Vec<(&Planned, Vec<usize>)> {
+        let at = |phase: Phase| {
+            self.order().into_iter().filter(move |&it| self.graph[it].phase == phase)
+        };
+        let place = |node: NodeIndex| {
+            let name = self.graph[node].step.id().name;
+            let order = ["traffic.move", "active.switch", "exclusive.hand-over"];
+            order.iter().position(|it| *it == name).unwrap_or(order.len())
+        };
+        let mut promoted: Vec<NodeIndex> = at(Phase::Promote).collect();
+        promoted.sort_by_key(|&it| place(it));
+        let mut nodes = promoted.clone();
+        nodes.extend(at(Phase::Test));
+        let mut prepared: Vec<NodeIndex> = at(Phase::Prepare).collect();
+        prepared.reverse();
+        nodes.extend(prepared);
+
+        let waits_for = |node: NodeIndex| -> Vec<usize> {
+            let is_promoted = self.graph[node].phase == Phase::Promote;
+            let earlier = nodes.iter().enumerate().filter(|(_, other)| {
+                if is_promoted {
+                    promoted.contains(other) && place(**other) < place(node)
+                } else {
+                    let direction = match self.undone_forwards {
+                        true => Direction::Incoming,
+                        false => Direction::Outgoing,
+                    };
+                    promoted.contains(other)
+                        || self.graph.neighbors_directed(node, direction).any(|it| it == **other)
+                }
+            });
+            earlier.map(|(place, _)| place).collect()
+        };
+        nodes.iter().map(|&it| (&self.graph[it], waits_for(it))).collect()
+    }
+
+    /// Takes steps back in the order in which they were done, as tests do that show that they would notice.
+    #[doc(hidden)]
+    pub fn undone_forwards(self) -> Self {
+        Self { undone_forwards: true, ..self }
     }
 
     /// Returns the steps of `phase`, in the order of [`steps`](Self::steps), with the places, in the answer, of those that each waits for.

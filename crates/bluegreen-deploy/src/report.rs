@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, error::Error as StdError, time::Duration};
 
 use bluegreen_core::StackReference;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Error, Moment, Permission, Phase, Pointer, Release, StepId};
 
@@ -21,6 +21,13 @@ pub enum Event {
         id: String,
         /// Whether it was open already.
         resumed: bool,
+    },
+    /// A release is taken back.
+    TakesBack {
+        /// Its id.
+        id: String,
+        /// How many steps are to be taken back.
+        steps: usize,
     },
     /// A phase has begun.
     PhaseStarted {
@@ -92,7 +99,7 @@ pub struct Report {
 }
 
 /// How a plan or a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// Everything that was asked for is done.
@@ -109,6 +116,12 @@ pub enum Outcome {
     Paused,
     /// A step failed after production had moved; the same command goes on with it.
     RetireIncomplete,
+    /// The release was taken back: production is where it was before.
+    TakenBack,
+    /// A step could not be taken back: it stays open, and the same command goes on there.
+    Stuck,
+    /// The release has ended in favour of one in the other direction.
+    Reversed,
     /// It was told to stop; the release is open, and the same command goes on with it.
     Interrupted,
 }
@@ -139,7 +152,7 @@ pub struct StepReport {
     #[serde(rename = "took-ms", serialize_with = "milliseconds")]
     pub took: Option<Duration>,
     /// The name of the step that takes it back; none when it cannot be taken back.
-    pub undo: Option<&'static str>,
+    pub undo: Option<String>,
     /// Whether it destroys something.
     pub destroys: bool,
     /// Whether nothing takes it back.
@@ -211,11 +224,12 @@ pub struct OpenRelease {
     pub phases: BTreeMap<Phase, Moment>,
 }
 
-impl From<Release> for OpenRelease {
-    fn from(release: Release) -> Self {
+impl From<&Release> for OpenRelease {
+    fn from(release: &Release) -> Self {
         let succeeded = release.journal.succeeded();
         let Release { id, target, opened, phases, .. } = release;
-        Self { id, target, opened: Moment(opened), succeeded, phases }
+        let (id, phases) = (id.clone(), phases.clone());
+        Self { id, target: *target, opened: Moment(*opened), succeeded, phases }
     }
 }
 

@@ -1,13 +1,17 @@
 //! [`Resource`], a pair of resources of the stack file with the steps it has.
 
-use std::{collections::BTreeSet, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use bluegreen_core::StackReference;
 
 use crate::{
     Context, Permission, Result, Step,
-    stack_file::{self, ConsumerKind, Feed},
+    stack_file::{self, ConsumerKind, Feed, Writes},
 };
 
 /// A pair of resources of the stack file, such as `aurora.orders`.
@@ -48,6 +52,11 @@ pub trait Resource: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Returns who writes to it, if it is a database.
+    fn writes(&self) -> Option<Writes> {
+        None
+    }
+
     /// Says in a few words how the resource of `stack` is: `available, 2 readers`.
     async fn summary(&self, context: &Context<'_>, stack: StackReference) -> Result<String>;
 }
@@ -68,6 +77,8 @@ pub struct Declaration {
     pub after: Option<Vec<String>>,
     /// Whether finding nothing to switch is fine.
     pub optional: bool,
+    /// What its table says, key by key, as it is written there.
+    pub settings: BTreeMap<String, String>,
 }
 
 impl Declaration {
@@ -80,6 +91,7 @@ impl Declaration {
             skip: resource.skip.clone(),
             after: resource.after.clone(),
             optional: resource.optional,
+            settings: resource.written.clone(),
         }
     }
 

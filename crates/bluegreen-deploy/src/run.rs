@@ -12,8 +12,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Effect, Engine, Error, Event, Inspection, Phase, Result, Step, StepReport, StepState, Store,
-    chain,
+    Effect, Engine, Error, Event, Inspection, Phase, Result, Step, StepEvent, StepId, StepReport,
+    StepState, Store, chain, store::Happened,
 };
 
 /// How long the steps of a service may take, unless the stack file says otherwise.
@@ -21,6 +21,45 @@ const DEADLINE: Duration = Duration::from_secs(600);
 
 /// How long those of Aurora may take: clusters start in minutes, readers come in a quarter of an hour.
 const AURORA_DEADLINE: Duration = Duration::from_secs(3600);
+
+/// A step that is to be brought about.
+#[derive(Clone, Debug)]
+pub(crate) struct Task {
+    pub(crate) step: Arc<dyn Step>,
+    pub(crate) phase: Option<Phase>,
+    /// The step that it takes back.
+    pub(crate) undoes: Option<Arc<dyn Step>>,
+}
+
+impl Task {
+    pub(crate) fn new(step: &Arc<dyn Step>, phase: Option<Phase>) -> Self {
+        Self { step: Arc::clone(step), phase, undoes: None }
+    }
+
+    /// Returns what it is called in the journal: an undo is an event of the step that it takes back.
+    fn id(&self) -> StepId {
+        self.undoes.as_ref().unwrap_or(&self.step).id()
+    }
+
+    fn started(&self) -> StepEvent {
+        if self.undoes.is_some() { StepEvent::UndoStarted } else { StepEvent::Started }
+    }
+
+    fn succeeded(&self) -> StepEvent {
+        if self.undoes.is_some() { StepEvent::UndoSucceeded } else { StepEvent::Succeeded }
+    }
+
+    fn failed(&self) -> StepEvent {
+        if self.undoes.is_some() { StepEvent::UndoFailed } else { StepEvent::Failed }
+    }
+
+    /// Returns what is finished with when it has succeeded: what it has remembered itself, and what the step
+    /// had that is taken back.
+    fn memory(&self) -> Vec<String> {
+        let undone = self.undoes.as_ref().and_then(|it| it.memory());
+        self.step.memory().into_iter().chain(undone).collect()
+    }
+}
 
 impl Engine {
     /// Brings a step about and reports what came of it. `stop` ends it as long as it has not changed
@@ -31,25 +70,24 @@ impl Engine {
     pub(crate) async fn run_step(
         &self,
         store: &Store,
-        step: &Arc<dyn Step>,
-        phase: Option<Phase>,
+        task: &Task,
         warnings: &Mutex<BTreeSet<String>>,
         stop: &CancellationToken,
     ) -> StepReport {
-        let id = step.id().to_string();
-        bluegreen_core::during(id, self.bring_about(store, step, phase, warnings, stop)).await
+        let id = task.step.id().to_string();
+        bluegreen_core::during(id, self.bring_about(store, task, warnings, stop)).await
     }
 
     async fn bring_about(
         &self,
         store: &Store,
-        step: &Arc<dyn Step>,
-        phase: Option<Phase>,
+        task: &Task,
         warnings: &Mutex<BTreeSet<String>>,
         stop: &CancellationToken,
     ) -> StepReport {
+        let Task { step, phase, .. } = task;
         let id = step.id();
-        let began = Instant::now();
+        let (began, began_at) = (Instant::now(), self.clock.now());
         tracing::info!(step = %id, "begins");
         (self.watcher)(Event::StepStarted { step: id.clone() });
         step.begin();
@@ -69,7 +107,7 @@ impl Engine {
         let waited = Cell::new(false);
         let name = id.to_string();
         let waiting = wait::until(&name, pace, &self.cancel, progress, async || {
-            let round = self.round(store, step.as_ref(), &own_warnings, &change).await;
+            let round = self.round(store, task, &own_warnings, &change).await;
             let fresh_act = matches!(round, Ok(Look::Acted(_))) && !acted_last_time;
             acted_last_time = matches!(round, Ok(Look::Acted(_)));
             match round {
@@ -103,16 +141,26 @@ impl Engine {
             () = stopped => Err(bluegreen_core::Error::Interrupted { what: name.clone() }),
         };
         let change = change.into_inner().unwrap_or_else(|err| err.into_inner());
-        let result = ended
-            .map_err(Error::from)
-            .flatten()
-            .and_then(|()| store.step_succeeded(&id, step.memory().as_deref(), self.clock.now()));
-        if let Err(err) = &result
-            && failed_state(err) == StepState::Failed
-            // What failed says more than that it could not be written down.
-            && let Err(unwritten) = store.step_failed(&id, chain(err), self.clock.now())
-        {
-            tracing::error!(step = %id, "not in the journal: {}", chain(&unwritten));
+        let mut result = ended.map_err(Error::from).flatten();
+        let written = task.id();
+        let happened = |event| Happened {
+            began: Some(began_at),
+            ..Happened::new(&written, event, self.clock.now())
+        };
+        match &result {
+            Ok(()) => {
+                let happened = Happened { memory: task.memory(), ..happened(task.succeeded()) };
+                result = store.happened(happened).await;
+            }
+            Err(err) if failed_state(err) == StepState::Failed => {
+                let error = Some(chain(err));
+                let happened = Happened { error, ..happened(task.failed()) };
+                // What failed says more than that it could not be written down.
+                if let Err(unwritten) = store.happened(happened).await {
+                    tracing::error!(step = %id, "not in the journal: {}", chain(&unwritten));
+                }
+            }
+            Err(_) => {}
         }
 
         let own_warnings = own_warnings.into_inner().unwrap_or_else(|err| err.into_inner());
@@ -135,7 +183,7 @@ impl Engine {
             error: result.err().map(|err| chain(&err)),
             took: Some(began.elapsed()),
             waited: waited.get(),
-            ..step_report(step.as_ref(), phase, state)
+            ..step_report(step.as_ref(), *phase, state)
         };
         tracing::info!(step = %id, state = ?report.state, error = report.error, "ended");
         (self.watcher)(Event::StepEnded { report: report.clone() });
@@ -146,10 +194,11 @@ impl Engine {
     async fn round(
         &self,
         store: &Store,
-        step: &dyn Step,
+        task: &Task,
         warnings: &Mutex<BTreeSet<String>>,
         change: &Mutex<Option<(String, String)>>,
     ) -> Result<Look<()>> {
+        let step = task.step.as_ref();
         let _slot = self.slots.acquire().await;
         let context = self.context(store, warnings, self.rounds.begin());
         let seen = step.inspect(&context).await?;
@@ -163,7 +212,8 @@ impl Engine {
             Inspection::Needed { from, to } => (from, to),
         };
         self.guard(store, step).await?;
-        store.step_started(&step.id(), self.clock.now())?;
+        store.check_lease()?;
+        store.happened(Happened::new(&task.id(), task.started(), self.clock.now())).await?;
         (self.watcher)(Event::StepActs { step: step.id(), from: from.clone(), to: to.clone() });
         match &mut *lock(change) {
             // What came first is how it was; what comes last is how it is to be.
@@ -217,7 +267,7 @@ pub(crate) fn step_report(step: &dyn Step, phase: Option<Phase>, state: StepStat
         waited: false,
         error: None,
         took: None,
-        undo: step.undo(),
+        undo: step.undo().map(|it| it.id().name),
         destroys: matches!(step.effect(), Effect::Destroys(_)),
         irreversible: step.effect() != Effect::Harmless && step.undo().is_none(),
         permissions: step.permissions(),
@@ -230,7 +280,8 @@ fn failed_state(err: &Error) -> StepState {
         // Credentials that have expired interrupt a release, they do not fail it.
         Error::Toolkit(
             bluegreen_core::Error::Interrupted { .. } | bluegreen_core::Error::Credentials { .. },
-        ) => StepState::Interrupted,
+        )
+        | Error::LeaseLost { .. } => StepState::Interrupted,
         _ => StepState::Failed,
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     fmt,
-    sync::Mutex,
+    sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
 
@@ -48,8 +48,8 @@ pub trait Step: fmt::Debug + Send + Sync {
         Duration::ZERO
     }
 
-    /// Returns the name of the step that takes this one back, if there is one.
-    fn undo(&self) -> Option<&'static str> {
+    /// Returns the step that takes this one back, if there is one.
+    fn undo(&self) -> Option<Arc<dyn Step>> {
         None
     }
 
@@ -182,7 +182,7 @@ impl Context<'_> {
 
     /// Returns the id of the open release; `None` for a step by itself.
     pub(crate) fn release_id(&self) -> Option<String> {
-        self.store.release().map(|it| it.id)
+        self.store.release().map(|it| it.id.clone())
     }
 
     /// Says something that somebody should act on, though the step goes on. Saying it again changes
@@ -197,9 +197,9 @@ impl Context<'_> {
         self.store.note(key).map(|it| self.read(key, it)).transpose()
     }
 
-    /// Notes something under `key` until the release ends; it is on disk when this returns.
-    pub fn set_note(&self, key: &str, value: &impl Serialize) -> Result<()> {
-        self.store.set_note(key, self.write(key, value)?)
+    /// Notes something under `key` until the release ends; it is in the store when this returns.
+    pub async fn set_note(&self, key: &str, value: &(impl Serialize + Sync)) -> Result<()> {
+        self.store.set_note(key, self.write(key, value)?).await
     }
 
     /// Returns what was remembered under `key`, by this release or an earlier one.
@@ -207,11 +207,11 @@ impl Context<'_> {
         self.store.remembered(key).map(|it| self.read(key, it)).transpose()
     }
 
-    /// Remembers how something was before a change, to take it back by; it is on disk when this returns.
+    /// Remembers how something was before a change, to take it back by; it is in the store when this returns.
     ///
     /// What an unfinished step has remembered is never overwritten: it has changed a part already.
-    pub fn remember(&self, key: &str, value: &impl Serialize) -> Result<()> {
-        self.store.remember(key, self.write(key, value)?)
+    pub async fn remember(&self, key: &str, value: &(impl Serialize + Sync)) -> Result<()> {
+        self.store.remember(key, self.write(key, value)?).await
     }
 
     fn read<T: DeserializeOwned>(&self, key: &str, value: serde_json::Value) -> Result<T> {
@@ -224,7 +224,7 @@ impl Context<'_> {
 
     fn unreadable(&self, key: &str, err: serde_json::Error) -> Error {
         Error::Store {
-            path: self.store.path().to_owned(),
+            place: self.store.place(),
             what: format!("holds something else than expected under `{key}`"),
             source: Some(err.into()),
         }

@@ -1,224 +1,201 @@
 //! [`Store`], what outlives a run: which stack is active, the open release, what must be remembered.
 //!
-//! Everything is one small JSON document that is replaced as a whole: written beside, synchronised, renamed.
+//! A [`Storage`] keeps it as records and says who may write them; here is what the records mean:
+//! `store` (which version, whose), `pointer`, `open` (the id of the open release), `memory/KEY`, and of each
+//! release `release/ID`, `plan/ID/..`, `journal/ID/NUMBER`, `note/ID/KEY`.
 
+#[cfg(feature = "dynamodb-store")]
+mod dynamodb;
+mod fence;
+mod file;
 mod journal;
+mod memory;
+mod release;
+mod storage;
+mod tenure;
+mod writing;
 
 use std::{
     collections::BTreeMap,
-    fmt,
-    fs::{self, File, TryLockError},
-    io::{self, Write},
-    path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::SystemTime,
+    path::Path,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
-use bluegreen_core::StackReference;
-use serde::{Deserialize, Serialize};
+use aws_types::SdkConfig;
+use bluegreen_core::Clock;
+use futures::FutureExt;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-pub use self::journal::{Entry, Journal, StepEvent};
-use crate::{Error, Phase, Result, StepId};
+#[cfg(feature = "dynamodb-store")]
+pub use self::dynamodb::DynamoDbStorage;
+use self::release::Remembered;
+pub use self::{
+    fence::Fence,
+    file::FileStorage,
+    journal::{Entry, Journal, StepEvent},
+    memory::MemoryStorage,
+    release::{Ended, Moment, Pointer, Release, Word},
+    storage::{Changes, Holder, Lease, Records, Storage},
+};
+pub(crate) use self::{tenure::Tenure, writing::Happened};
+use crate::{
+    Error, Result,
+    stack_file::{StackFile, StoreSettings},
+};
 
-/// The version of the document. Another one is refused, never guessed at.
-const SCHEMA: u32 = 2;
+/// The version of the records. Another one is refused, never guessed at.
+const SCHEMA: u32 = 3;
 
 /// What outlives a run.
 #[derive(Debug)]
 pub struct Store {
-    path: PathBuf,
-    persistent: bool,
+    storage: Arc<dyn Storage>,
+    /// Held while this process is at work.
+    tenure: Option<Arc<Tenure>>,
     document: Mutex<Document>,
     /// What steps note that run by themselves, without a release.
     loose_notes: Mutex<BTreeMap<String, Value>>,
-    /// Held while this process is at work; the operating system lets go of it when the process ends.
-    lock: Option<File>,
-    /// Who writes: what the journal says.
-    owner: String,
-    watch: Option<Watch>,
+    /// One write at a time, in the order in which they are asked for.
+    turn: tokio::sync::Mutex<()>,
+    /// Whether a write has failed, after which what the storage holds is not known.
+    unsure: AtomicBool,
 }
 
-/// Is asked before each write whether it is made.
-struct Watch(Box<dyn Fn() -> bool + Send + Sync>);
-
-impl fmt::Debug for Watch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Watch")
-    }
-}
-
-/// The document of a store.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Document {
-    schema: u32,
-    /// The name of the stack file that it belongs to.
-    pub name: String,
-    /// Which stack is active.
-    pub pointer: Pointer,
-    /// The open release.
-    pub release: Option<Release>,
-    #[serde(default)]
+/// What the records say.
+#[derive(Clone, Debug)]
+struct Document {
+    pointer: Pointer,
+    release: Option<Arc<Release>>,
     memory: BTreeMap<String, Remembered>,
 }
 
-/// Which stack is active.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Pointer {
-    /// The stack that serves production.
-    pub active: StackReference,
-    /// Since when.
-    #[serde(with = "humantime_serde")]
-    pub since: SystemTime,
-    /// Why: the release that moved it, or what a person gave as the reason.
-    pub reason: String,
+/// The record that says what the others are.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct About {
+    schema: u32,
+    name: String,
 }
 
-/// A move of production from one stack to the other that has not ended.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Release {
-    /// Its id, sortable by time.
-    pub id: String,
-    /// The stack that is to become active.
-    pub target: StackReference,
-    /// When it was opened.
-    #[serde(with = "humantime_serde")]
-    pub opened: SystemTime,
-    /// What happened to its steps.
-    pub journal: Journal,
-    /// The phases that have ended, and when.
-    pub phases: BTreeMap<Phase, Moment>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    notes: BTreeMap<String, Value>,
+/// Who takes the lease, and by which clock.
+#[derive(Clone, Debug)]
+pub struct Owner {
+    /// Process and host, or the request id of a function.
+    pub name: String,
+    /// Tells the time of day.
+    pub clock: Clock,
 }
 
-/// A point in time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Moment(#[serde(with = "humantime_serde")] pub SystemTime);
-
-/// How something was before a step changed it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Remembered {
-    value: Value,
-    /// Whether the step that remembered it has ended; until then it is never overwritten.
-    finished: bool,
-    /// Whether it is what the partner's settings said, and not what was there.
-    #[serde(default)]
-    model: bool,
+/// Returns the storage that `file` names, which lies in `folder`. Nothing is called yet.
+pub fn storage(file: &StackFile, folder: &Path, sdk: &SdkConfig) -> Arc<dyn Storage> {
+    match &file.state.store {
+        StoreSettings::File(path) => Arc::new(FileStorage::new(&folder.join(path), &file.name)),
+        #[cfg(feature = "dynamodb-store")]
+        StoreSettings::DynamoDb(table) => {
+            Arc::new(DynamoDbStorage::new(sdk, table, &file.name, file.state.lease))
+        }
+    }
 }
 
 impl Store {
-    /// Opens the store of the stack file `name` in `folder`, to read; `None` when there is none.
+    /// Opens the store of the stack file `name`, to read; `None` when there is none.
     ///
     /// # Errors
     ///
-    /// A file that is torn, foreign, or of another version: it is named, and never repaired by guessing.
-    pub fn open(folder: &Path, name: &str) -> Result<Option<Self>> {
-        let path = folder.join(format!("{name}.json"));
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(err) => return Err(broken(&path, "cannot be read", err)),
-        };
-        let document: Document = serde_json::from_str(&text).map_err(|err| {
-            broken(&path, "is not what `bluegreen` writes: put it back from a copy, or remove it and `bluegreen adopt` again", err)
-        })?;
-        if document.schema != SCHEMA || document.name != name {
-            let what = format!(
-                "belongs to `{}` (version {}): expected `{name}` (version {SCHEMA})",
-                document.name, document.schema
-            );
-            return Err(Error::Store { path, what, source: None });
-        }
-        Ok(Some(Self {
-            path,
-            persistent: true,
-            document: Mutex::new(document),
-            loose_notes: Mutex::default(),
-            lock: None,
-            owner: String::new(),
-            watch: None,
-        }))
+    /// Records that are torn, foreign, or of another version: they are named, and never repaired by guessing.
+    pub async fn open(storage: Arc<dyn Storage>, name: &str) -> Result<Option<Self>> {
+        let document = Document::read(storage.as_ref(), name).await?;
+        Ok(document.map(|document| Self::new(storage, document, None)))
     }
 
-    /// Opens the store like [`open`](Self::open), for one process at a time, to write.
+    /// Opens the store like [`open`](Self::open), to write: takes the lease, for which it may watch its holder for as
+    /// long as the lease lives. `watching` hears of that.
     ///
     /// # Errors
     ///
     /// [`Error::Locked`] while another process has it.
-    pub fn open_locked(folder: &Path, name: &str) -> Result<Option<Self>> {
-        if !folder.join(format!("{name}.json")).exists() {
+    pub async fn lock(
+        storage: Arc<dyn Storage>,
+        name: &str,
+        owner: &Owner,
+        watching: impl Fn(&Holder, Duration),
+    ) -> Result<Option<Self>> {
+        if Document::read(storage.as_ref(), name).await?.is_none() {
             return Ok(None);
         }
-        let lock = lock(folder, name)?;
-        Ok(Self::open(folder, name)?.map(|it| Self { lock: Some(lock), ..it }))
+        let tenure = Self::begin(&storage, owner, watching).await?;
+        // What was read before may have been another's since.
+        let document = Document::read(storage.as_ref(), name).await?;
+        Ok(document.map(|document| Self::new(storage, document, Some(tenure))))
     }
 
     /// Makes the store, or corrects the pointer of one that is there. An open release stays open.
-    pub fn adopt(folder: &Path, name: &str, pointer: Pointer) -> Result<Self> {
-        fs::create_dir_all(folder).map_err(|err| broken(folder, "cannot be made", err))?;
-        let lock = lock(folder, name)?;
-        let store = match Self::open(folder, name)? {
-            Some(store) => {
-                store.document().pointer = pointer;
-                Self { lock: Some(lock), ..store }
-            }
-            None => Self {
-                path: folder.join(format!("{name}.json")),
-                lock: Some(lock),
-                persistent: true,
-                ..Self::in_memory(name, pointer)
-            },
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Locked`] while another process has it.
+    pub async fn adopt(
+        storage: Arc<dyn Storage>,
+        name: &str,
+        owner: &Owner,
+        pointer: Pointer,
+    ) -> Result<Self> {
+        let tenure = Self::begin(&storage, owner, |_, _| {}).await?;
+        let document = match Document::read(storage.as_ref(), name).await? {
+            Some(document) => document,
+            None => Document { pointer: pointer.clone(), release: None, memory: BTreeMap::new() },
         };
-        store.save()?;
+        let store = Self::new(storage, document, Some(tenure));
+        store.write_pointer(Some(name), pointer).await?;
         Ok(store)
     }
 
     /// Makes a store that forgets everything when the process ends, for looking without one and for
     /// tests.
     pub fn in_memory(name: &str, pointer: Pointer) -> Self {
-        let document = Document {
-            schema: SCHEMA,
-            name: name.to_owned(),
-            pointer,
-            release: None,
-            memory: BTreeMap::new(),
-        };
+        let storage = Arc::new(MemoryStorage::new(None));
+        let clock = Clock::system();
+        let owner = Owner { name: "this process".to_owned(), clock };
+        // Memory answers at once, and nobody else knows of it.
+        let adopted = Self::adopt(storage, name, &owner, pointer).now_or_never();
+        adopted.and_then(Result::ok).expect("memory does not fail")
+    }
+
+    async fn begin(
+        storage: &Arc<dyn Storage>,
+        owner: &Owner,
+        watching: impl Fn(&Holder, Duration),
+    ) -> Result<Arc<Tenure>> {
+        Tenure::begin(Arc::clone(storage), &owner.name, owner.clock.clone(), watching).await
+    }
+
+    fn new(storage: Arc<dyn Storage>, document: Document, tenure: Option<Arc<Tenure>>) -> Self {
         Self {
-            path: PathBuf::new(),
-            persistent: false,
+            storage,
+            tenure,
             document: Mutex::new(document),
             loose_notes: Mutex::default(),
-            lock: None,
-            owner: String::new(),
-            watch: None,
+            turn: tokio::sync::Mutex::default(),
+            unsure: AtomicBool::default(),
         }
     }
 
-    /// Asks `watch` before each write of a release whether it is made, for tests of what a process leaves behind that
-    /// dies at one: whoever says no lets the write be lost, and must let the process do nothing more.
-    pub fn watched(self, watch: impl Fn() -> bool + Send + Sync + 'static) -> Self {
-        Self { watch: Some(Watch(Box::new(watch))), ..self }
+    /// Gives the lease back, so that the next process need not wait for its end.
+    pub async fn close(self) -> Result<()> {
+        match &self.tenure {
+            Some(tenure) => tenure.end().await,
+            None => Ok(()),
+        }
     }
 
-    /// Says who writes, for the journal: process and host.
-    pub fn owned_by(self, owner: impl Into<String>) -> Self {
-        Self { owner: owner.into(), ..self }
-    }
-
-    /// Returns the file.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Returns whether this process may write to it.
-    pub fn is_locked(&self) -> bool {
-        self.lock.is_some() || !self.persistent
+    /// Returns where it is: a file, or the name of a table.
+    pub fn place(&self) -> String {
+        self.storage.place()
     }
 
     /// Returns which stack is active.
@@ -227,90 +204,41 @@ impl Store {
     }
 
     /// Returns the open release.
-    pub fn release(&self) -> Option<Release> {
+    pub fn release(&self) -> Option<Arc<Release>> {
         self.document().release.clone()
     }
 
-    /// Moves the pointer from the partner of `to` to `to`; already there is fine.
-    pub(crate) fn switch(&self, to: StackReference, now: SystemTime, reason: &str) -> Result<()> {
-        self.update(|it| {
-            if it.pointer.active != to {
-                it.pointer = Pointer { active: to, since: now, reason: reason.to_owned() };
-            }
-        })
+    /// Returns the releases that there were, without what happened to their steps, by their ids; and the open one.
+    pub async fn releases(&self) -> Result<Vec<Release>> {
+        let records = self.storage.read("release/").await?;
+        records.into_iter().map(|(key, value)| self.parse(&key, value)).collect()
     }
 
-    /// Opens a release to `target`.
-    pub(crate) fn open_release(&self, target: StackReference, now: SystemTime) -> Result<Release> {
-        let release = Release {
-            id: release_id(now),
-            target,
-            opened: now,
-            journal: Journal::default(),
-            phases: BTreeMap::new(),
-            notes: BTreeMap::new(),
-        };
-        self.update(|it| it.release = Some(release.clone()))?;
-        Ok(release)
+    /// Returns a release that there was, or the open one, with what happened to its steps.
+    pub async fn past(&self, id: &str) -> Result<Option<Release>> {
+        Document::release(self.storage.as_ref(), id).await
     }
 
-    /// Ends the open release.
-    pub(crate) fn close_release(&self) -> Result<()> {
-        self.update(|it| it.release = None)
-    }
-
-    /// Writes down that a step of the open release has succeeded, and finishes what it remembered.
-    pub(crate) fn step_succeeded(
-        &self,
-        step: &StepId,
-        memory: Option<&str>,
-        now: SystemTime,
-    ) -> Result<()> {
-        self.update(|it| {
-            if let Some(entry) = memory.and_then(|key| it.memory.get_mut(key)) {
-                entry.finished = true;
-            }
-            if let Some(release) = &mut it.release {
-                release.journal.write(step, StepEvent::Succeeded, now, &self.owner, None);
-            }
-        })
-    }
-
-    /// Writes down that a step of the open release is about to change something.
-    pub(crate) fn step_started(&self, step: &StepId, now: SystemTime) -> Result<()> {
-        self.write(step, StepEvent::Started, now, None)
-    }
-
-    /// Writes down that a step of the open release has failed, and why.
-    pub(crate) fn step_failed(&self, step: &StepId, why: String, now: SystemTime) -> Result<()> {
-        self.write(step, StepEvent::Failed, now, Some(why))
-    }
-
-    /// Writes into the journal of the open release; without one there is none.
-    fn write(
-        &self,
-        step: &StepId,
-        event: StepEvent,
-        now: SystemTime,
-        error: Option<String>,
-    ) -> Result<()> {
-        if self.document().release.is_none() {
-            return Ok(());
+    /// Returns what was written down of the plan of a release, by tables of the stack file.
+    pub(crate) async fn plan_of(&self, id: &str) -> Result<BTreeMap<String, Value>> {
+        let mut tables = BTreeMap::new();
+        for (key, value) in self.storage.read(&format!("plan/{id}/")).await? {
+            tables.extend(self.parse::<BTreeMap<String, Value>>(&key, value)?);
         }
-        self.update(|it| {
-            if let Some(release) = &mut it.release {
-                release.journal.write(step, event, now, &self.owner, error);
-            }
-        })
+        Ok(tables)
     }
 
-    /// Writes down that a phase of the open release has ended.
-    pub(crate) fn phase_ended(&self, phase: Phase, now: SystemTime) -> Result<()> {
-        self.update(|it| {
-            if let Some(release) = &mut it.release {
-                release.phases.entry(phase).or_insert(Moment(now));
-            }
-        })
+    /// Renews the lease for as long as this process holds it. Returns when it is lost, and only then.
+    pub(crate) async fn keep_lease(&self) {
+        match &self.tenure {
+            Some(tenure) => tenure.keep().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Refuses to act without the lease.
+    pub(crate) fn check_lease(&self) -> Result<()> {
+        self.tenure.as_ref().map_or(Ok(()), |it| it.check())
     }
 
     pub(crate) fn note(&self, key: &str) -> Option<Value> {
@@ -320,58 +248,16 @@ impl Store {
         }
     }
 
-    pub(crate) fn set_note(&self, key: &str, value: Value) -> Result<()> {
-        if self.document().release.is_none() {
-            self.loose_notes().insert(key.to_owned(), value);
-            return Ok(());
-        }
-        self.update(|it| {
-            if let Some(release) = &mut it.release {
-                release.notes.insert(key.to_owned(), value);
-            }
-        })
-    }
-
     pub(crate) fn remembered(&self, key: &str) -> Option<Value> {
         self.document().memory.get(key).map(|it| it.value.clone())
     }
 
-    pub(crate) fn remember(&self, key: &str, value: Value) -> Result<()> {
-        self.update(|it| {
-            let unfinished = it.memory.get(key).is_some_and(|it| !it.finished);
-            if !unfinished {
-                let entry = Remembered { value, finished: false, model: false };
-                it.memory.insert(key.to_owned(), entry);
-            }
-        })
+    fn parse<T: DeserializeOwned>(&self, key: &str, value: Value) -> Result<T> {
+        parse(self.storage.as_ref(), key, value)
     }
 
-    /// Remembers what the partner's settings say now, unless what was there is remembered.
-    pub(crate) fn remember_model(&self, key: &str, value: Value) -> Result<()> {
-        self.update(|it| {
-            if it.memory.get(key).is_none_or(|it| it.model) {
-                let entry = Remembered { value, finished: true, model: true };
-                it.memory.insert(key.to_owned(), entry);
-            }
-        })
-    }
-
-    fn update(&self, change: impl FnOnce(&mut Document)) -> Result<()> {
-        if self.watch.as_ref().is_some_and(|Watch(is_made)| !is_made()) {
-            return Ok(());
-        }
-        change(&mut self.document());
-        self.save()
-    }
-
-    fn save(&self) -> Result<()> {
-        if !self.persistent {
-            return Ok(());
-        }
-        let text = serde_json::to_string_pretty(&*self.document())
-            .map_err(|err| broken(&self.path, "cannot be written", err))?;
-        replace(&self.path, text.as_bytes())
-            .map_err(|err| broken(&self.path, "cannot be written", err))
+    fn is_unsure(&self) -> bool {
+        self.unsure.load(Ordering::Relaxed)
     }
 
     fn loose_notes(&self) -> MutexGuard<'_, BTreeMap<String, Value>> {
@@ -383,44 +269,73 @@ impl Store {
     }
 }
 
-/// Writes beside the file, synchronises, renames, and synchronises the folder: whoever reads sees the old
-/// text or the new one.
-fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(text)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    File::open(folder)?.sync_all()
-}
-
-fn lock(folder: &Path, name: &str) -> Result<File> {
-    let path = folder.join(format!("{name}.lock"));
-    let file = File::options()
-        .create(true)
-        .append(true)
-        .open(&path)
-        .map_err(|err| broken(&path, "cannot be locked", err))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            Err(Error::Locked { holder: format!("it holds the lock `{}`", path.display()) })
+impl Document {
+    async fn read(storage: &dyn Storage, name: &str) -> Result<Option<Self>> {
+        let read = async |key: &str| Ok::<_, Error>(storage.read(key).await?.remove(key));
+        let Some(about) = read("store").await? else {
+            if storage.read("").await?.is_empty() {
+                return Ok(None);
+            }
+            return Err(foreign(storage, "lacks the record `store`".to_owned()));
+        };
+        let about: About = parse(storage, "store", about)?;
+        if about != (About { schema: SCHEMA, name: name.to_owned() }) {
+            let About { schema, name: other } = about;
+            let what = format!(
+                "belongs to `{other}` (version {schema}): expected `{name}` (version {SCHEMA})"
+            );
+            return Err(foreign(storage, what));
         }
-        Err(TryLockError::Error(err)) => Err(broken(&path, "cannot be locked", err)),
+        let Some(pointer) = read("pointer").await? else {
+            return Err(foreign(storage, "does not say which stack is active".to_owned()));
+        };
+        let release = match read("open").await? {
+            Some(id) => {
+                let id: String = parse(storage, "open", id)?;
+                let release = Self::release(storage, &id).await?;
+                let gone = || foreign(storage, format!("lacks the open release `{id}`"));
+                Some(Arc::new(release.ok_or_else(gone)?))
+            }
+            None => None,
+        };
+        let mut memory = BTreeMap::new();
+        for (key, value) in storage.read("memory/").await? {
+            let value = parse(storage, &key, value)?;
+            memory.insert(key["memory/".len()..].to_owned(), value);
+        }
+        let pointer = parse(storage, "pointer", pointer)?;
+        Ok(Some(Self { pointer, release, memory }))
+    }
+
+    async fn release(storage: &dyn Storage, id: &str) -> Result<Option<Release>> {
+        let key = format!("release/{id}");
+        // Not what begins like it.
+        let own = storage.read(&key).await?.remove(&key);
+        let Some(release) = own else { return Ok(None) };
+        let mut release: Release = parse(storage, &key, release)?;
+        let mut journal = Journal::default();
+        for (key, value) in storage.read(&format!("journal/{id}/")).await? {
+            journal.push(parse(storage, &key, value)?);
+        }
+        let prefix = format!("note/{id}/");
+        let notes = storage.read(&prefix).await?;
+        let notes = notes.into_iter().map(|(key, value)| (key[prefix.len()..].to_owned(), value));
+        release.journal = Arc::new(journal);
+        release.notes = Arc::new(notes.collect());
+        Ok(Some(release))
     }
 }
 
-fn release_id(now: SystemTime) -> String {
-    // 2026-11-22T22:54:07.123456Z without its punctuation: sortable, and short enough to type.
-    humantime::format_rfc3339_micros(now).to_string().replace(['-', ':', '.'], "")
+fn parse<T: DeserializeOwned>(storage: &dyn Storage, key: &str, value: Value) -> Result<T> {
+    serde_json::from_value(value).map_err(|err| Error::Store {
+        place: storage.place(),
+        what: format!("holds something else than expected under `{key}`"),
+        source: Some(err.into()),
+    })
 }
 
-fn broken(
-    path: &Path,
-    what: &str,
-    err: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-) -> Error {
-    Error::Store { path: path.to_owned(), what: what.to_owned(), source: Some(err.into()) }
+fn foreign(storage: &dyn Storage, what: String) -> Error {
+    Error::Store { place: storage.place(), what, source: None }
 }
 
 #[cfg(test)]

@@ -183,6 +183,21 @@ impl Shop {
             }
             let engine = connect(&self.file, &account, &moves).unwrap();
             let plan = engine.plan(to).unwrap();
+            // What a release never does on its way is done when it is taken back: to stop what is else deleted.
+            if self.stopped && purpose == Purpose::Deploy {
+                let done = engine.deploy(&store, &plan, Phase::Promote).await;
+                let taken_back = match done {
+                    Ok(report) if report.outcome == Outcome::Done => {
+                        engine.rollback(&store, &plan, false).await
+                    }
+                    failed => failed,
+                };
+                match taken_back {
+                    Ok(report) if report.outcome == Outcome::TakenBack => {}
+                    Ok(report) => return Some(complaints(&report)),
+                    Err(err) => return Some(chain(&err)),
+                }
+            }
             match engine.deploy(&store, &plan, Phase::Retire).await {
                 Ok(report) if report.outcome == Outcome::Done => {}
                 Ok(report) => return Some(complaints(&report)),

@@ -155,7 +155,7 @@ impl Checker {
             return;
         }
         let active = self.store.pointer().active;
-        let released = self.store.release().is_none();
+        let released = !self.store.is_open();
         for (number, message) in world.ledger.messages() {
             let lost = if message.to.contains(":kinesis:") {
                 self.lost_record(world, message)

@@ -13,7 +13,8 @@ use bluegreen_core::{
     StackReference::{self, A, B},
 };
 use bluegreen_deploy::{
-    Engine, Event, Outcome, Phase, Pointer, Report, Resources, StepId, Store, stack_file::StackFile,
+    Engine, Event, FileStorage, Outcome, Owner, Phase, Pointer, Report, Resources, StepId, Store,
+    stack_file::StackFile,
 };
 use tokio::process::Command;
 
@@ -33,7 +34,7 @@ struct Watched {
 }
 
 /// Makes an engine for the stack file `path`, with a store in which `active` is the active stack.
-fn watched(account: &Account, path: &Path, active: StackReference) -> Watched {
+async fn watched(account: &Account, path: &Path, active: StackReference) -> Watched {
     let file = StackFile::parse(&fs::read_to_string(path).unwrap(), path, &|_| None).unwrap();
     let wire = Wire::new(Duration::ZERO);
     let sdk = account.sdk.to_builder().http_client(wire.clone()).build();
@@ -44,7 +45,9 @@ fn watched(account: &Account, path: &Path, active: StackReference) -> Watched {
         .with_watcher(Arc::new(move |event| heard.lock().unwrap().push(event)));
     let folder = tempfile::tempdir().unwrap();
     let pointer = Pointer { active, since: Clock::system().now(), reason: "tests".to_owned() };
-    let store = Store::adopt(folder.path(), &file.name, pointer).unwrap();
+    let storage = Arc::new(FileStorage::new(folder.path(), &file.name));
+    let owner = Owner { name: "a test".to_owned(), clock: Clock::system() };
+    let store = Store::adopt(storage, &file.name, &owner, pointer).await.unwrap();
     Watched { engine, wire, store, events, _folder: folder }
 }
 
@@ -167,7 +170,7 @@ async fn the_shop_is_planned_and_moved_with_few_calls_and_the_permissions_of_its
     let path = PathBuf::from(env::var_os("BLUEGREEN_TEST_FILE").unwrap());
     let account = Account::new().await;
     let active = if account.cluster("orders-a").await.starts_with("stopped") { B } else { A };
-    let it = watched(&account, &path, active);
+    let it = watched(&account, &path, active).await;
     let plan = it.engine.plan(active.partner()).unwrap();
 
     let planned = it.engine.look(&it.store, &plan, &Phase::ALL).await.unwrap();
@@ -227,7 +230,7 @@ fn is_look(call: &str) -> bool {
 /// Runs each step by itself on stack b, and checks that it calls nothing but what its permissions name, and
 /// what the checks look at before anything about queues, rules and streams is turned off.
 async fn have_their_permissions(shop: &Shop, steps: &[&str]) {
-    let it = watched(&shop.account, &shop.file(), A);
+    let it = watched(&shop.account, &shop.file(), A).await;
     let plan = it.engine.plan(B).unwrap();
     let planned = it.engine.look(&it.store, &plan, &Phase::ALL).await.unwrap();
     let looks: Vec<_> = permitted(&planned).into_iter().filter(|it| is_look(it)).collect();

@@ -6,6 +6,7 @@ use bluegreen_core::StackReference;
 use futures::future;
 
 use super::{listed, release::paused};
+use crate::run::Task;
 use crate::{
     Effect, Engine, Error, Inspection, Outcome, Phase, Plan, Report, Result, Step, StepState,
     Store, steps::Idle,
@@ -62,7 +63,8 @@ impl Engine {
                 return Err(Error::Refused { reasons });
             }
         }
-        let runs = steps.iter().map(|it| self.run_step(store, it, None, &warnings, &self.cancel));
+        let tasks: Vec<Task> = steps.iter().map(|it| Task::new(it, None)).collect();
+        let runs = tasks.iter().map(|it| self.run_step(store, it, &warnings, &self.cancel));
         let reports = future::join_all(runs).await;
 
         let outcome = match paused(Phase::Prepare, &reports) {

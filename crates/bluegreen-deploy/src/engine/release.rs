@@ -2,15 +2,17 @@
 
 use std::{
     collections::BTreeSet,
+    pin::pin,
     sync::{Arc, Mutex},
 };
 
-use futures::{StreamExt, stream::FuturesUnordered};
-
-use super::{first_look::succeeded, listed};
+use super::{first_look::succeeded, listed, turns::Turn};
 use crate::{
-    Engine, Error, Event, Outcome, Phase, Plan, Release, Report, Result, Round, Step, StepReport,
-    StepState, Store, run, stack_file::Traffic,
+    Engine, Error, Event, Outcome, Phase, Plan, Release, Report, Result, Round, Step, StepEvent,
+    StepReport, StepState, Store,
+    run::Task,
+    stack_file::{OnFailure, Traffic},
+    store::Happened,
 };
 
 impl Engine {
@@ -18,12 +20,14 @@ impl Engine {
     /// and including the phase `until`.
     ///
     /// Everything is looked at first: when something is missing or refused, nothing has been changed.
-    /// When a step fails, or when told to stop, the release stays open: the same call goes on with it.
+    /// When a step fails, or when told to stop, the release stays open: the same call goes on with it. With
+    /// `on-failure = "undo"` in the stack file, a failure before `promote` takes it back at once.
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] while a release to the other stack is open, and errors of the store. What becomes
-    /// of steps is in the report.
+    /// [`Error::Refused`] while a release to the other stack is open, while the open one is being taken back,
+    /// and when its plan has changed; [`Error::LeaseLost`] when another process has taken over; and errors of
+    /// the store. What becomes of steps is in the report.
     pub async fn deploy(&self, store: &Store, plan: &Plan, until: Phase) -> Result<Report> {
         self.run(store, plan, Phase::Prepare, until).await
     }
@@ -40,16 +44,57 @@ impl Engine {
         from: Phase,
         until: Phase,
     ) -> Result<Report> {
+        self.working(store, self.run_release(store, plan, from, until)).await
+    }
+
+    /// Does some work under the lease. When the lease is lost, no new call is begun, and those under way are
+    /// waited for.
+    pub(super) async fn working<T>(
+        &self,
+        store: &Store,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let mut work = pin!(work);
+        tokio::select! {
+            biased;
+            ended = &mut work => return ended,
+            () = store.keep_lease() => {}
+        }
+        self.cancel.cancel();
+        work.await?;
+        Err(Error::LeaseLost { to: None })
+    }
+
+    async fn run_release(
+        &self,
+        store: &Store,
+        plan: &Plan,
+        from: Phase,
+        until: Phase,
+    ) -> Result<Report> {
         let to = plan.to;
-        self.close_if_over(store)?;
+        self.close_if_over(store).await?;
         let open = store.release();
+        if let Some(release) = open.as_ref().filter(|it| it.going_back.is_some()) {
+            return match self.on_failure {
+                OnFailure::Undo if release.target == to => self.take_back(store, plan).await,
+                _ => Err(Error::refused(format!(
+                    "release {} to {} is being taken back: go on with `bluegreen rollback`",
+                    release.id, release.target
+                ))),
+            };
+        }
         if open.is_none() && from == Phase::Prepare && store.pointer().active == to {
             return match self.disagreement(store, to).await? {
                 Some(reason) => Err(Error::refused(reason)),
                 None => Ok(self.report(store, plan, Outcome::AlreadyThere)),
             };
         }
-        self.allow_phases(open.as_ref(), plan, from)?;
+        self.allow_phases(open.as_deref(), plan, from)?;
+        if let Some(release) = &open {
+            self.agree_on_plan(store, release, plan).await?;
+        }
+        let open = store.release();
         let until = match self.traffic.traffic() {
             Traffic::Undeclared => until.min(Phase::Test),
             _ => until,
@@ -64,8 +109,8 @@ impl Engine {
         }
 
         let release = match &open {
-            Some(release) => release.clone(),
-            None => store.open_release(to, self.clock.now())?,
+            Some(release) => Arc::clone(release),
+            None => store.open_release(to, self.clock.now(), self.written(plan)).await?,
         };
         (self.watcher)(Event::Release { id: release.id.clone(), resumed: open.is_some() });
         let steps = plan.steps();
@@ -73,17 +118,18 @@ impl Engine {
         // It asks only what the look has just shown, and nothing has been changed since.
         let idle = looked.steps.iter().find(|it| it.step.name == "standby.idle");
         if let Some(idle) = idle.filter(|it| it.state == StepState::Done) {
-            store.step_succeeded(&idle.step, None, self.clock.now())?;
+            let happened = Happened::new(&idle.step, StepEvent::Succeeded, self.clock.now());
+            store.happened(happened).await?;
         }
 
         let warnings = Mutex::new(looked.warnings.into_iter().collect());
         let phases = remaining.into_iter().filter(|it| *it <= until);
-        let (mut outcome, steps, mut refusals) =
+        let (mut outcome, mut steps, mut refusals) =
             self.run_phases(store, plan, phases, &warnings).await?;
         if outcome == Outcome::Done && until == Phase::Retire {
             // Somebody may have moved traffic since the last step that asked.
             match self.not_promoted(store, plan).await? {
-                None => store.close_release()?,
+                None => store.close_release(Outcome::Done, self.clock.now()).await?,
                 Some(reason) => {
                     outcome = Outcome::Refused;
                     refusals.push(reason);
@@ -92,8 +138,17 @@ impl Engine {
         }
         let refused = steps.iter().filter(|it| it.state == StepState::Refused);
         refusals.extend(refused.filter_map(|it| it.error.clone()));
+        if outcome == Outcome::Paused
+            && self.on_failure == OnFailure::Undo
+            && !store.release().is_some_and(|it| it.has_begun(Phase::Promote, plan))
+        {
+            let back = self.take_back(store, plan).await?;
+            outcome = back.outcome;
+            steps.extend(back.steps);
+            refusals.extend(back.refusals);
+        }
         Ok(Report {
-            release: Some(release.id),
+            release: Some(release.id.clone()),
             steps,
             refusals,
             warnings: listed(warnings),
@@ -103,23 +158,24 @@ impl Engine {
 
     /// Ends a release that nothing is left to do for: without a word about traffic in the stack file,
     /// production is moved by hand, and the pointer by `adopt`.
-    pub fn close_if_over(&self, store: &Store) -> Result<()> {
+    pub async fn close_if_over(&self, store: &Store) -> Result<()> {
         let Some(release) = store.release() else { return Ok(()) };
         let over = *self.traffic.traffic() == Traffic::Undeclared
+            && release.going_back.is_none()
             && release.phases.contains_key(&Phase::Test)
             && store.pointer().active == release.target;
-        if over { store.close_release() } else { Ok(()) }
+        if over { store.close_release(Outcome::Done, self.clock.now()).await } else { Ok(()) }
     }
 
-    /// Refuses a release to the other stack, phases that are not due, and a stack file to which steps have
-    /// been added in phases that have ended.
+    /// Refuses a release to the other stack, and phases that are not due.
     fn allow_phases(&self, open: Option<&Release>, plan: &Plan, from: Phase) -> Result<()> {
         let to = plan.to;
         if let Some(release) = open
             && release.target != to
         {
             return Err(Error::refused(format!(
-                "release {} to {} is open: finish it with `bluegreen deploy --to {}` first",
+                "release {} to {} is open: finish it with `bluegreen deploy --to {}`, or take it back with \
+                 `bluegreen rollback`",
                 release.id, release.target, release.target
             )));
         }
@@ -133,28 +189,12 @@ impl Engine {
         let missing = Phase::ALL.into_iter().find(|it| {
             *it < from && !ended(*it) && !(open.is_some() && plan.phase(*it).is_empty())
         });
-        if let Some(missing) = missing {
-            return Err(Error::refused(format!(
+        match missing {
+            Some(missing) => Err(Error::refused(format!(
                 "`{missing}` comes first: run `bluegreen deploy --to {to} --until {missing}`"
-            )));
+            ))),
+            None => Ok(()),
         }
-        let Some(release) = open else { return Ok(()) };
-        let succeeded = release.journal.succeeded();
-        let new: Vec<String> = plan
-            .steps()
-            .into_iter()
-            .filter(|it| ended(it.phase) && !succeeded.contains_key(&it.step.id().key()))
-            .map(|it| it.step.id().to_string())
-            .collect();
-        if new.is_empty() {
-            return Ok(());
-        }
-        Err(Error::refused(format!(
-            "the stack file has changed since release {} was opened, and these steps would never be taken, \
-             since their phase has ended: {}; put it back until the release has ended",
-            release.id,
-            new.join(", ")
-        )))
     }
 
     /// Runs phases one after the other, until one does not end well.
@@ -178,7 +218,7 @@ impl Engine {
             if outcome != Outcome::Done {
                 return Ok((outcome, steps, Vec::new()));
             }
-            store.phase_ended(phase, self.clock.now())?;
+            store.phase_ended(phase, self.clock.now()).await?;
             if !plan.phase(phase).is_empty() {
                 (self.watcher)(Event::PhaseEnded { phase });
             }
@@ -207,49 +247,19 @@ impl Engine {
         warnings: &Mutex<BTreeSet<String>>,
     ) -> Result<Vec<StepReport>> {
         let succeeded = succeeded(store);
-        let steps = plan.phase(phase);
-        let mut reports: Vec<Option<StepReport>> = vec![None; steps.len()];
-        let mut done: Vec<bool> =
-            steps.iter().map(|(step, _)| succeeded.contains_key(&step.id().key())).collect();
-        let mut started = done.clone();
-        if !steps.is_empty() {
-            let left = done.iter().filter(|it| !**it).count();
+        let turns: Vec<Turn> = plan
+            .phase(phase)
+            .into_iter()
+            .map(|(step, waits_for)| {
+                let is_left = !succeeded.contains_key(&step.id().key());
+                Turn { task: is_left.then(|| Task::new(&step, Some(phase))), waits_for }
+            })
+            .collect();
+        let left = turns.iter().filter(|it| it.task.is_some()).count();
+        if !turns.is_empty() {
             (self.watcher)(Event::PhaseStarted { phase, steps: left });
         }
-
-        // A failed step ends the others that have not changed anything yet. What has begun a change is
-        // brought to its end: a hand-over must not stop between old and new.
-        let stop = self.cancel.child_token();
-        let mut running = FuturesUnordered::new();
-        loop {
-            if !stop.is_cancelled() {
-                for (index, (step, waits_for)) in steps.iter().enumerate() {
-                    if !started[index] && waits_for.iter().all(|&it| done[it]) {
-                        started[index] = true;
-                        let stop = &stop;
-                        running.push(async move {
-                            (index, self.run_step(store, step, Some(phase), warnings, stop).await)
-                        });
-                    }
-                }
-            }
-            let Some((index, report)) = running.next().await else { break };
-            match report.state {
-                StepState::Done | StepState::Changed => done[index] = true,
-                _ => stop.cancel(),
-            }
-            reports[index] = Some(report);
-        }
-        Ok(steps
-            .iter()
-            .zip(reports)
-            .filter(|((step, _), _)| !succeeded.contains_key(&step.id().key()))
-            .map(|((step, _), report)| {
-                report.unwrap_or_else(|| {
-                    run::step_report(step.as_ref(), Some(phase), StepState::Pending)
-                })
-            })
-            .collect())
+        Ok(self.take_turns(store, &turns, warnings).await)
     }
 
     /// Stores what the active stack's settings say about the stack to come, where nothing better is
@@ -268,10 +278,10 @@ impl Engine {
         let context = self.context(store, &warnings, round);
         for step in steps {
             if let Some((key, value)) = step.model(&context).await? {
-                store.remember_model(&key, value)?;
+                store.remember_model(&key, value).await?;
             }
         }
-        store.set_note(NOTE, true.into())
+        store.set_note(NOTE, true.into()).await
     }
 }
 

@@ -43,7 +43,7 @@ impl Engine {
             pointer,
             traffic: seen.map_or_else(|err| chain(&err), |it| it.to_string()),
             agrees,
-            release: release.map(OpenRelease::from),
+            release: release.as_deref().map(OpenRelease::from),
             resources: future::join_all(looks).await,
         })
     }

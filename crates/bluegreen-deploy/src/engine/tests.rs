@@ -3,7 +3,9 @@
 mod alone;
 mod first_look;
 mod journal;
+mod plan;
 mod release;
+mod undo;
 
 use std::{
     collections::VecDeque,
@@ -24,11 +26,12 @@ use super::*;
 use crate::{
     Consumer, Declaration, Error, Inspection, Permission, Phase, Pointer, Source, StepId,
     StepState,
-    stack_file::ConsumerKind,
-    steps::testing::{START, declaration},
+    stack_file::{ConsumerKind, Writes},
+    steps::testing::{START, adopted, declaration},
 };
 
 type Log = Arc<Mutex<Vec<String>>>;
+type Tries = Arc<Mutex<VecDeque<Result<()>>>>;
 
 /// A step that goes through the looks it is given, and then does as `apply` has changed it.
 #[derive(Debug)]
@@ -43,6 +46,8 @@ struct Probe {
     began: Mutex<Option<Instant>>,
     model: Option<(String, serde_json::Value)>,
     tells: bool,
+    /// What the step that takes it back is called, and what becomes of it each time.
+    undo: Option<(&'static str, Tries)>,
 }
 
 impl Probe {
@@ -58,6 +63,7 @@ impl Probe {
             began: Mutex::default(),
             model: None,
             tells: false,
+            undo: None,
         }
     }
 
@@ -86,6 +92,21 @@ impl Probe {
 
     fn applying(self, applies: impl IntoIterator<Item = Result<()>>) -> Self {
         Self { applies: Mutex::new(applies.into_iter().collect()), ..self }
+    }
+
+    /// Is taken back by the step `name`.
+    fn undone_by(self, name: &'static str) -> Self {
+        Self { undo: Some((name, Arc::default())), ..self }
+    }
+
+    /// Is taken back by the step `name`, whose first tries end so.
+    fn undone_by_after(
+        self,
+        name: &'static str,
+        tries: impl IntoIterator<Item = Result<()>>,
+    ) -> Self {
+        let tries = Arc::new(Mutex::new(tries.into_iter().collect()));
+        Self { undo: Some((name, tries)), ..self }
     }
 
     fn with_model(self, key: &str) -> Self {
@@ -129,6 +150,16 @@ impl Step for Probe {
         Vec::new()
     }
 
+    fn undo(&self) -> Option<Arc<dyn Step>> {
+        let (name, tries) = self.undo.as_ref()?;
+        let probe = Probe::new(name, &self.id.resource, self.id.stack, &self.log);
+        let next = tries.lock().unwrap().pop_front();
+        Some(Arc::new(match next {
+            Some(Err(err)) => probe.looking([Err(err)]),
+            _ => probe,
+        }))
+    }
+
     async fn model(&self, _context: &Context<'_>) -> Result<Option<(String, serde_json::Value)>> {
         if self.model.is_some() {
             self.log.lock().unwrap().push("model".to_owned());
@@ -145,6 +176,7 @@ struct Pool {
     running: Option<StackReference>,
     lacks: Option<StackReference>,
     shared: bool,
+    writes: Option<Writes>,
 }
 
 #[async_trait]
@@ -176,6 +208,10 @@ impl Resource for Pool {
 
     async fn look_for(&self, _context: &Context<'_>, stack: StackReference) -> Result<()> {
         if self.lacks == Some(stack) { Err(missing()) } else { Ok(()) }
+    }
+
+    fn writes(&self) -> Option<Writes> {
+        self.writes
     }
 
     fn look_permissions(&self, _stack: StackReference) -> Vec<Permission> {
@@ -222,6 +258,7 @@ fn pool(steps: Vec<Probe>) -> Pool {
         running: None,
         lacks: None,
         shared: false,
+        writes: None,
     }
 }
 
@@ -240,4 +277,9 @@ fn store(active: StackReference) -> Store {
 
 async fn deploy(engine: &Engine, store: &Store, to: StackReference) -> Report {
     engine.deploy(store, &engine.plan(to).unwrap(), Phase::Retire).await.unwrap()
+}
+
+/// Opens a release to `to` whose plan nobody has written down.
+async fn open(store: &Store, to: StackReference) {
+    store.open_release(to, START, Default::default()).await.unwrap();
 }

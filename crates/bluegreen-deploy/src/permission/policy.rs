@@ -53,7 +53,10 @@ impl LeastPolicy {
         let place = Place::of(file);
         let steps = plans.into_iter().flat_map(Plan::steps);
         let wanted: BTreeSet<Permission> = steps
-            .flat_map(|it| it.step.permissions())
+            .flat_map(|it| {
+                let undo = it.step.undo().map(|it| it.permissions()).unwrap_or_default();
+                it.step.permissions().into_iter().chain(undo)
+            })
             .filter(|it| purpose == Purpose::Deploy || it.looks())
             .collect();
 

@@ -34,6 +34,8 @@ mod table;
 #[cfg(feature = "full")]
 mod tests;
 
+#[cfg(not(feature = "dynamodb-store"))]
+use std::path::PathBuf;
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use toml::de::DeValue;
@@ -43,7 +45,8 @@ use self::{
     table::{Table, is_name, list, nearest},
 };
 use super::{
-    CommandMover, PaceSettings, ReleaseSettings, StackFile, StackFileError, StateSettings, Traffic,
+    CommandMover, OnFailure, PaceSettings, ReleaseSettings, StackFile, StackFileError,
+    StateSettings, StoreSettings, Traffic,
 };
 
 /// The services that a stack file can have tables of, and whether they are compiled in.
@@ -232,41 +235,69 @@ fn command(table: &mut Table<'_>, key: &'static str) -> Option<Vec<String>> {
     Some(words)
 }
 
+#[cfg(feature = "dynamodb-store")]
+fn in_table(state: &mut Table<'_>) -> StoreSettings {
+    let table = state.required("table", "the name of the DynamoDB table", Table::string);
+    StoreSettings::DynamoDb(table.unwrap_or_default())
+}
+
+#[cfg(not(feature = "dynamodb-store"))]
+fn in_table(state: &mut Table<'_>) -> StoreSettings {
+    let message = "`dynamodb` needs a program that was built with it".to_owned();
+    let help = "expected the cargo feature `dynamodb-store` of `bluegreen-deploy`".to_owned();
+    state.document.note(state.span_of("store"), message, Some(help));
+    state.value("table");
+    StoreSettings::File(PathBuf::new())
+}
+
+/// How long a lease lives unrenewed, unless the file says otherwise.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// The shortest: it is renewed three times in its life, by calls that take their time.
+const SHORTEST_LEASE: Duration = Duration::from_secs(3);
+
 fn state(root: &mut Table<'_>) -> StateSettings {
-    let path = root.table("state", "`[state]`".to_owned()).and_then(|mut state| {
-        if state.one_of("store", &[("file", false), ("dynamodb", true)]) == Some(true) {
-            let message = "this version cannot keep its state in DynamoDB yet".to_owned();
-            state.not_yet("store", message, "expected `file`");
-            state.value("table");
-        }
+    let default =
+        || StateSettings { store: StoreSettings::File(".bluegreen".into()), lease: LEASE };
+    let Some(mut state) = root.table("state", "`[state]`".to_owned()) else { return default() };
+
+    let is_table = state.one_of("store", &[("file", false), ("dynamodb", true)]) == Some(true);
+    let store = if is_table {
+        in_table(&mut state)
+    } else {
         let path = state.string("path");
         if path.as_deref() == Some("") {
             let help = "expected a folder, relative to the stack file".to_owned();
             state.document.note(state.span_of("path"), "`path` is empty".to_owned(), Some(help));
         }
-        // The file store asks the operating system's lock instead.
-        state.duration_above_zero("lease");
-        state.finish();
-        path
-    });
-    StateSettings { path: path.unwrap_or_else(|| ".bluegreen".to_owned()).into() }
+        StoreSettings::File(path.unwrap_or_else(|| ".bluegreen".to_owned()).into())
+    };
+    let lease = state.duration_above_zero("lease").unwrap_or(LEASE);
+    if lease < SHORTEST_LEASE {
+        let message = "`lease` is shorter than 3 seconds".to_owned();
+        let help = "expected \"3s\" or more: it is renewed three times in its life".to_owned();
+        state.document.note(state.span_of("lease"), message, Some(help));
+    }
+    state.finish();
+    StateSettings { store, lease }
 }
 
+/// How long both stacks stay fed after `promote`, unless the file says otherwise.
+const HOLD: Duration = Duration::from_secs(60 * 60);
+
 fn release(root: &mut Table<'_>) -> ReleaseSettings {
-    let hold = root.table("release", "`[release]`".to_owned()).and_then(|mut release| {
-        if release.one_of("on-failure", &[("pause", false), ("undo", true)]) == Some(true) {
-            let message = "this version cannot undo a failed release by itself yet".to_owned();
-            release.not_yet("on-failure", message, "expected `pause`");
-        }
+    let release = root.table("release", "`[release]`".to_owned()).map(|mut release| {
+        let choices = [("pause", OnFailure::Pause), ("undo", OnFailure::Undo)];
+        let on_failure = release.one_of("on-failure", &choices).unwrap_or_default();
         if release.duration("undo-after").is_some() {
             let message = "this version cannot undo a release after a time yet".to_owned();
             release.not_yet("undo-after", message, "expected no such key");
         }
-        let hold = release.duration("hold");
+        let hold = release.duration("hold").unwrap_or(HOLD);
         release.finish();
-        hold
+        ReleaseSettings { hold, on_failure }
     });
-    ReleaseSettings { hold: hold.unwrap_or(Duration::from_secs(60 * 60)) }
+    release.unwrap_or(ReleaseSettings { hold: HOLD, on_failure: OnFailure::default() })
 }
 
 fn pace(root: &mut Table<'_>) -> PaceSettings {

@@ -120,6 +120,8 @@ pub struct Resource<T> {
     /// Whether finding nothing to switch is fine. Always `false` for DynamoDB, Kinesis, SNS and SQS, which have
     /// nothing to find.
     pub optional: bool,
+    /// What its table says, key by key, as it is written there: variables are not replaced.
+    pub written: BTreeMap<String, String>,
     /// What is particular to its service.
     pub settings: T,
 }
@@ -149,8 +151,21 @@ pub struct CommandMover {
 /// The table `[state]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateSettings {
-    /// The folder of the file store, relative to the stack file's; `.bluegreen` by default.
-    pub path: PathBuf,
+    /// In a folder, or in a table.
+    pub store: StoreSettings,
+    /// How long a lease lives that is not renewed, 3 s or more; 30 s by default. The file store asks the
+    /// operating system's lock instead.
+    pub lease: Duration,
+}
+
+/// Where a store is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreSettings {
+    /// In this folder, relative to the stack file's; `.bluegreen` by default.
+    File(PathBuf),
+    /// In the DynamoDB table of this name.
+    #[cfg(feature = "dynamodb-store")]
+    DynamoDb(String),
 }
 
 /// The table `[release]`.
@@ -158,6 +173,18 @@ pub struct StateSettings {
 pub struct ReleaseSettings {
     /// How long both stacks stay fed after `promote`; 1 h by default.
     pub hold: Duration,
+    /// What a failure before `promote` leads to; a pause by default.
+    pub on_failure: OnFailure,
+}
+
+/// What a failure before `promote` leads to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFailure {
+    /// The release pauses: what is on stays on, for `retry` or `rollback`.
+    #[default]
+    Pause,
+    /// The release is taken back at once.
+    Undo,
 }
 
 /// The table `[pace]`.

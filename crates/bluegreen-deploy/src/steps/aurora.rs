@@ -15,7 +15,7 @@ use bluegreen_core::{Pair, StackReference};
 
 use crate::{
     Context, Declaration, Error, Permission, Resource, Result, Shared, Step, StepId, Wildcard,
-    stack_file::{self, AuroraRetire, AuroraSettings},
+    stack_file::{self, AuroraRetire, AuroraSettings, Writes},
 };
 
 use self::{
@@ -144,6 +144,10 @@ impl Resource for Aurora {
         steps
     }
 
+    fn writes(&self) -> Option<Writes> {
+        Some(self.settings.writes)
+    }
+
     fn look_permissions(&self, _stack: StackReference) -> Vec<Permission> {
         self.looks()
     }
@@ -209,10 +213,10 @@ mod tests {
     fn a_step_names_the_one_that_takes_it_back() {
         let steps = account().aurora(|_| {}).steps(B);
 
-        let undo: Vec<_> = steps.iter().map(|it| it.undo()).collect();
+        let undo: Vec<_> = steps.iter().map(|it| crate::steps::testing::undo(&**it)).collect();
 
         let expected = [Some("aurora.stop"), Some("aurora.scale-in"), None, Some("aurora.start")];
-        assert_eq!(undo, expected);
+        assert_eq!(undo.iter().map(|it| it.as_deref()).collect::<Vec<_>>(), expected);
     }
 
     #[test]

@@ -208,8 +208,9 @@ impl Step for Enable {
         failure.map_or(Ok(()), |err| Err(err.into()))
     }
 
-    fn undo(&self) -> Option<&'static str> {
-        Some("cloudwatch.disable-alarms")
+    fn undo(&self) -> Option<Arc<dyn Step>> {
+        let (alarms, stack) = (Arc::clone(&self.alarms), self.stack);
+        Some(Arc::new(Disable { alarms, stack }))
     }
 
     fn permissions(&self) -> Vec<Permission> {
@@ -263,7 +264,7 @@ impl Step for Disable {
             .into_iter()
             .partition(|it| it.actions_enabled);
         let left_off = LeftOff { off: off.into_iter().map(|it| it.name).collect() };
-        left_off.remember(context, &self.alarms.memory(self.stack), self.stack)?;
+        left_off.remember(context, &self.alarms.memory(self.stack), self.stack).await?;
         let mut failure = None;
         for alarms in on.chunks(NAMES_PER_CALL) {
             context.limits.alarms.take(1).await;
@@ -274,8 +275,9 @@ impl Step for Disable {
         failure.map_or(Ok(()), |err| Err(err.into()))
     }
 
-    fn undo(&self) -> Option<&'static str> {
-        Some("cloudwatch.enable-alarms")
+    fn undo(&self) -> Option<Arc<dyn Step>> {
+        let (alarms, stack) = (Arc::clone(&self.alarms), self.stack);
+        Some(Arc::new(Enable { alarms, stack }))
     }
 
     fn permissions(&self) -> Vec<Permission> {

@@ -195,6 +195,7 @@ mod tests {
             skip: Default::default(),
             after: None,
             optional: false,
+            written: Default::default(),
             settings: DynamoDbSettings {
                 config: DynamoDbConfig {
                     tables: Pair { a: "sessions-a".to_owned(), b: "sessions-b".to_owned() },

@@ -136,8 +136,8 @@ impl Step for Register {
         Ok(())
     }
 
-    fn undo(&self) -> Option<&'static str> {
-        Some("kinesis.deregister")
+    fn undo(&self) -> Option<Arc<dyn Step>> {
+        Some(Arc::new(Deregister { kinesis: Arc::clone(&self.kinesis), stack: self.stack }))
     }
 
     fn permissions(&self) -> Vec<Permission> {
@@ -267,6 +267,7 @@ mod tests {
             skip: Default::default(),
             after: None,
             optional: false,
+            written: Default::default(),
             settings: KinesisSettings {
                 config: KinesisConfig {
                     stream_arn: STREAM.to_owned(),
@@ -432,6 +433,7 @@ mod tests {
                 skip: Default::default(),
                 after: None,
                 optional: false,
+                written: Default::default(),
                 settings: settings(deregister),
             };
             Kinesis::new(&resource, Arc::new(bluegreen_kinesis::MockKinesisToolkit::new()))

@@ -170,12 +170,12 @@ impl Lambda {
     ) -> Result<()> {
         let note = self.key(stack, trigger.off_note());
         self.seen_off().remove(&(stack, trigger));
-        context.set_note(&note, &Moment(context.now()))?;
+        context.set_note(&note, &Moment(context.now())).await?;
         let switched = match trigger {
             Trigger::Mappings => self.switch_mappings(context, stack, names, false).await,
             Trigger::Rules => self.switch_rules(context, stack, names, false).await,
         };
-        context.set_note(&note, &Moment(context.now()))?;
+        context.set_note(&note, &Moment(context.now())).await?;
         switched
     }
 

@@ -20,14 +20,14 @@ impl LeftOff {
     /// Otherwise nothing is remembered. What is off on the standby is off because it is the standby:
     /// remembered, it would stay off for good. That is how it is when a step runs by itself (on the active
     /// stack it is refused), or when `stack` is the release's own target.
-    pub(super) fn remember(
+    pub(super) async fn remember(
         &self,
         context: &Context<'_>,
         key: &str,
         stack: StackReference,
     ) -> Result<()> {
         match context.store.release() {
-            Some(release) if release.target != stack => context.remember(key, self),
+            Some(release) if release.target != stack => context.remember(key, self).await,
             _ => Ok(()),
         }
     }
@@ -40,29 +40,33 @@ mod tests {
     use super::*;
     use crate::steps::testing::World;
 
-    fn remembered(world: &World, stack: StackReference) -> Option<LeftOff> {
+    async fn remembered(world: &World, stack: StackReference) -> Option<LeftOff> {
         let left_off = LeftOff { off: ["x".to_owned()].into() };
-        left_off.remember(&world.context(), "key", stack).unwrap();
+        left_off.remember(&world.context(), "key", stack).await.unwrap();
         world.context().remembered("key").unwrap()
     }
 
     #[tokio::test]
     async fn what_is_off_on_the_stack_that_production_leaves_is_remembered() {
-        let found = remembered(&World::new(A), A);
+        let found = remembered(&World::new(A), A).await;
 
         assert_eq!(found, Some(LeftOff { off: ["x".to_owned()].into() }));
     }
 
     #[tokio::test]
     async fn what_is_off_on_the_target_of_the_release_is_not() {
-        assert_eq!(remembered(&World::new(A), B), None);
+        assert_eq!(remembered(&World::new(A), B).await, None);
     }
 
     #[tokio::test]
     async fn what_is_off_when_a_step_runs_by_itself_is_not() {
         let world = World::new(A);
-        world.store.close_release().unwrap();
+        world
+            .store
+            .close_release(crate::Outcome::Done, crate::steps::testing::START)
+            .await
+            .unwrap();
 
-        assert_eq!(remembered(&world, A), None);
+        assert_eq!(remembered(&world, A).await, None);
     }
 }

@@ -46,8 +46,9 @@ impl Step for MoveTraffic {
         MOVE_LIMIT
     }
 
-    fn undo(&self) -> Option<&'static str> {
-        Some("traffic.move")
+    fn undo(&self) -> Option<Arc<dyn Step>> {
+        let mover = Arc::clone(&self.mover);
+        Some(Arc::new(Self { mover, to: self.to.partner() }))
     }
 
     fn permissions(&self) -> Vec<Permission> {
@@ -90,12 +91,13 @@ impl Step for SwitchActive {
                 self.to
             )));
         }
-        let release = context.store.release().map_or_else(String::new, |it| it.id);
-        context.store.switch(self.to, context.now(), &format!("release {release}"))
+        let release = context.release_id().unwrap_or_default();
+        context.store.switch(self.to, context.now(), &format!("release {release}")).await
     }
 
-    fn undo(&self) -> Option<&'static str> {
-        Some("active.switch")
+    fn undo(&self) -> Option<Arc<dyn Step>> {
+        let movers = Arc::clone(&self.movers);
+        Some(Arc::new(Self { movers, to: self.to.partner() }))
     }
 
     fn permissions(&self) -> Vec<Permission> {
@@ -122,6 +124,9 @@ impl Step for Hold {
 
     async fn inspect(&self, context: &Context<'_>) -> Result<Inspection> {
         let release = context.store.release();
+        if release.as_ref().is_some_and(|it| it.overrides.contains_key("release.hold")) {
+            return Ok(Inspection::Done);
+        }
         let Some(promoted) = release.and_then(|it| it.phases.get(&Phase::Promote).copied()) else {
             return Ok(Inspection::Unknown { after: "active.switch".to_owned() });
         };

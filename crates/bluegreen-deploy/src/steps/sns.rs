@@ -125,8 +125,8 @@ impl Sns {
     }
 
     /// Notes that the policy changes about now, from when on it settles.
-    fn note_change(&self, context: &Context<'_>, stack: StackReference) -> Result<()> {
-        context.set_note(&self.changed(stack), &Moment(context.now()))
+    async fn note_change(&self, context: &Context<'_>, stack: StackReference) -> Result<()> {
+        context.set_note(&self.changed(stack), &Moment(context.now())).await
     }
 
     fn id(&self, name: &str, stack: StackReference) -> StepId {
@@ -235,17 +235,17 @@ impl Step for Enable {
         let wanted = self.wanted(context).await?;
         let subscription = self.sns.subscription(context, self.stack).await?;
         let off = self.sns.is_off(context, self.stack, &subscription)?;
-        self.sns.note_change(context, self.stack)?;
+        self.sns.note_change(context, self.stack).await?;
         // The toolkit takes a policy that the stack file no longer knows for the user's own, and keeps it.
         if off && !subscription.disabled {
             self.sns.toolkit.disable_subscription(self.stack).await?;
         }
         self.sns.toolkit.enable_subscription(self.stack, wanted).await?;
-        self.sns.note_change(context, self.stack)
+        self.sns.note_change(context, self.stack).await
     }
 
-    fn undo(&self) -> Option<&'static str> {
-        Some("sns.disable")
+    fn undo(&self) -> Option<Arc<dyn Step>> {
+        Some(Arc::new(Disable { sns: Arc::clone(&self.sns), stack: self.stack }))
     }
 
     fn permissions(&self) -> Vec<Permission> {
@@ -305,14 +305,14 @@ impl Step for Disable {
             filter: subscription.filter.map(|it| it.0),
             disabled_by: Some(self.sns.settings.config.disabling().0),
         };
-        context.remember(&self.sns.memory(self.stack), &before)?;
-        self.sns.note_change(context, self.stack)?;
+        context.remember(&self.sns.memory(self.stack), &before).await?;
+        self.sns.note_change(context, self.stack).await?;
         self.sns.toolkit.disable_subscription(self.stack).await?;
-        self.sns.note_change(context, self.stack)
+        self.sns.note_change(context, self.stack).await
     }
 
-    fn undo(&self) -> Option<&'static str> {
-        Some("sns.enable")
+    fn undo(&self) -> Option<Arc<dyn Step>> {
+        Some(Arc::new(Enable { sns: Arc::clone(&self.sns), stack: self.stack }))
     }
 
     fn permissions(&self) -> Vec<Permission> {

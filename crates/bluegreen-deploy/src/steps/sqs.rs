@@ -216,7 +216,7 @@ impl Step for Purge {
             }
         }
         // What has begun is noted whatever became of the other queue: its purge counts.
-        context.set_note(&self.note(), &purged)?;
+        context.set_note(&self.note(), &purged).await?;
         failure.map_or(Ok(()), |err| Err(err.into()))
     }
 

@@ -1,15 +1,18 @@
 //! What the tests of steps share: a world around a step, with a paused clock and a store in memory.
 
 use std::{
-    collections::BTreeSet,
-    sync::Mutex,
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
 
 use bluegreen_core::{Clock, StackReference};
+use futures::FutureExt;
 
 use crate::{
-    Context, Declaration, Inspection, Limits, Permission, Pointer, Result, Rounds, Step, Store,
+    Context, Declaration, FileStorage, Inspection, Limits, Owner, Permission, Pointer, Result,
+    Rounds, Step, StepEvent, Store, store::Happened,
 };
 
 /// The time of day at which every test begins.
@@ -29,7 +32,9 @@ impl World {
     pub(crate) fn new(active: StackReference) -> Self {
         let pointer = Pointer { active, since: START, reason: "test".to_owned() };
         let store = Store::in_memory("shop", pointer);
-        store.open_release(active.partner(), START).unwrap();
+        // Memory answers at once.
+        let opened = store.open_release(active.partner(), START, Default::default());
+        opened.now_or_never().unwrap().unwrap();
         Self {
             store,
             warnings: Mutex::default(),
@@ -60,6 +65,16 @@ impl World {
         step.apply(&self.context()).await
     }
 
+    /// Writes down that `step` has succeeded.
+    pub(crate) async fn succeeded(&self, step: &dyn Step) {
+        let id = step.id();
+        let happened = Happened {
+            memory: step.memory().into_iter().collect(),
+            ..Happened::new(&id, StepEvent::Succeeded, self.clock.now())
+        };
+        self.store.happened(happened).await.unwrap();
+    }
+
     /// Returns the warnings so far, sorted.
     pub(crate) fn warnings(&self) -> Vec<String> {
         self.warnings.lock().unwrap().iter().cloned().collect()
@@ -75,10 +90,24 @@ pub(crate) fn declaration(service: &'static str, name: &str) -> Declaration {
         skip: BTreeSet::new(),
         after: None,
         optional: false,
+        settings: BTreeMap::new(),
     }
 }
 
 /// Returns the actions of `permissions`, each with its resource.
 pub(crate) fn allowed(permissions: &[Permission]) -> Vec<(&'static str, &str)> {
     permissions.iter().map(|it| (it.action, it.resource.as_str())).collect()
+}
+
+/// Returns the name of the step that takes `step` back.
+pub(crate) fn undo(step: &dyn Step) -> Option<String> {
+    step.undo().map(|it| it.id().name)
+}
+
+/// Makes a store in `folder`, or corrects the pointer of the one that is there.
+pub(crate) async fn adopted(folder: &Path, active: StackReference) -> Store {
+    let pointer = Pointer { active, since: START, reason: "test".to_owned() };
+    let owner = Owner { name: "7 on here".to_owned(), clock: Clock::following_tokio(START) };
+    let storage = Arc::new(FileStorage::new(folder, "shop"));
+    Store::adopt(storage, "shop", &owner, pointer).await.unwrap()
 }

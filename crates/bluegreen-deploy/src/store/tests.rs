@@ -1,164 +1,431 @@
-//! What outlives a run.
+//! What the store keeps, over storages that tests can look into.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    fs, io,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::SystemTime,
 };
 
-use bluegreen_core::StackReference::{A, B};
+use bluegreen_core::{
+    StackReference,
+    StackReference::{A, B},
+};
 use serde_json::json;
+use tempfile::TempDir;
 
-use super::*;
+use super::{file::Stage, *};
+use crate::{Outcome, StepId};
+
+const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
 fn pointer(active: StackReference) -> Pointer {
-    Pointer { active, since: SystemTime::UNIX_EPOCH, reason: "first".to_owned() }
+    Pointer { active, since: NOW, reason: "first".to_owned() }
 }
 
-fn folder() -> tempfile::TempDir {
+fn owner() -> Owner {
+    Owner { name: "7 on here".to_owned(), clock: Clock::system() }
+}
+
+fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
-#[test]
-fn a_missing_store_is_no_store() {
-    assert!(Store::open(folder().path(), "shop").unwrap().is_none());
+fn files(folder: &TempDir) -> Arc<dyn Storage> {
+    Arc::new(FileStorage::new(folder.path(), "shop"))
 }
 
-#[test]
-fn what_is_written_is_there_for_the_next_process() {
-    let folder = folder();
-    let store = Store::adopt(folder.path(), "shop", pointer(A)).unwrap();
-    let step = StepId::new("sns.enable", "catalogue", B);
+async fn adopted(folder: &TempDir, active: StackReference) -> Store {
+    Store::adopt(files(folder), "shop", &owner(), pointer(active)).await.unwrap()
+}
 
-    let release = store.open_release(B, SystemTime::UNIX_EPOCH).unwrap();
-    store.set_note("purge", json!(1)).unwrap();
-    store.remember("filter", json!("old")).unwrap();
-    store.step_succeeded(&step, None, SystemTime::UNIX_EPOCH).unwrap();
-    store.switch(B, SystemTime::UNIX_EPOCH, &release.id).unwrap();
+async fn opened(folder: &TempDir) -> Result<Option<Store>> {
+    Store::open(files(folder), "shop").await
+}
+
+async fn locked(folder: &TempDir) -> Result<Option<Store>> {
+    Store::lock(files(folder), "shop", &owner(), |_, _| {}).await
+}
+
+fn enable() -> StepId {
+    StepId::new("sns.enable", "catalogue", B)
+}
+
+fn happened(step: &StepId, event: StepEvent) -> Happened<'_> {
+    Happened::new(step, event, NOW)
+}
+
+async fn open_release(store: &Store) -> Arc<Release> {
+    store.open_release(B, NOW, Default::default()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_store_that_is_missing_is_none() {
+    assert!(opened(&folder()).await.unwrap().is_none());
+    assert!(locked(&folder()).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn what_is_written_is_there_for_the_next_process() {
+    let folder = folder();
+    let store = adopted(&folder, A).await;
+
+    let release = open_release(&store).await;
+    store.set_note("purge", json!(1)).await.unwrap();
+    store.remember("filter", json!("old")).await.unwrap();
+    store.happened(happened(&enable(), StepEvent::Succeeded)).await.unwrap();
+    store.switch(B, NOW, &release.id).await.unwrap();
     drop(store);
-    let store = Store::open(folder.path(), "shop").unwrap().unwrap();
+    let store = opened(&folder).await.unwrap().unwrap();
 
     assert_eq!(store.pointer().active, B);
     assert_eq!(store.pointer().reason, release.id);
-    assert!(store.release().unwrap().journal.succeeded().contains_key(&step.key()));
+    assert!(store.release().unwrap().journal.succeeded().contains_key(&enable().key()));
+    assert_eq!(store.release().unwrap().journal.entries()[0].who, "7 on here");
     assert_eq!(store.note("purge"), Some(json!(1)));
     assert_eq!(store.remembered("filter"), Some(json!("old")));
 }
 
-#[test]
-fn a_torn_file_is_an_error_that_names_it() {
+#[tokio::test]
+async fn past_releases_are_listed_and_shown_after_the_next_was_opened() {
     let folder = folder();
-    Store::adopt(folder.path(), "shop", pointer(A)).unwrap();
+    let store = adopted(&folder, A).await;
+    let mut ids = Vec::new();
+    for second in 0..2 {
+        let at = NOW + Duration::from_secs(second);
+        ids.push(store.open_release(B, at, Default::default()).await.unwrap().id.clone());
+        store.happened(happened(&enable(), StepEvent::Started)).await.unwrap();
+        store.close_release(Outcome::Done, at).await.unwrap();
+    }
+    let open =
+        store.open_release(A, NOW + Duration::from_secs(9), Default::default()).await.unwrap();
+
+    let listed = store.releases().await.unwrap();
+    let past = store.past(&ids[0]).await.unwrap().unwrap();
+
+    let listed: Vec<&str> = listed.iter().map(|it| it.id.as_str()).collect();
+    assert_eq!(listed, [&*ids[0], &*ids[1], &*open.id]);
+    let files = fs::read_dir(folder.path().join("shop.releases")).unwrap();
+    assert_eq!(files.count(), 2, "the open one is not there yet");
+    assert_eq!(past.ended.unwrap().outcome, Outcome::Done);
+    assert_eq!(past.journal.entries().len(), 1);
+    assert!(store.past("20").await.unwrap().is_none(), "what an id begins with is no id");
+}
+
+#[tokio::test]
+async fn a_torn_file_is_an_error_that_names_it() {
+    let folder = folder();
+    drop(adopted(&folder, A).await);
     let path = folder.path().join("shop.json");
     let text = fs::read_to_string(&path).unwrap();
 
     fs::write(&path, &text[..text.len() / 2]).unwrap();
 
-    let err = Store::open(folder.path(), "shop").unwrap_err();
+    let err = opened(&folder).await.unwrap_err();
     assert!(err.to_string().contains("shop.json"), "{err}");
 }
 
-#[test]
-fn a_file_of_another_stack_or_version_is_refused() {
-    for (old, new) in [("\"shop\"", "\"other\""), ("\"schema\": 2", "\"schema\": 3")] {
+#[tokio::test]
+async fn a_file_of_another_stack_or_version_or_without_a_pointer_is_refused() {
+    for (old, new, says) in [
+        ("\"name\": \"shop\"", "\"name\": \"other\"", "expected `shop` (version 3)"),
+        ("\"schema\": 3", "\"schema\": 4", "expected `shop` (version 3)"),
+        ("\"pointer\": {", "\"printer\": {", "does not say which stack is active"),
+        ("\"store\": {", "\"stare\": {", "lacks the record `store`"),
+    ] {
         let folder = folder();
-        Store::adopt(folder.path(), "shop", pointer(A)).unwrap();
+        drop(adopted(&folder, A).await);
         let path = folder.path().join("shop.json");
         let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(old), "{text}");
 
         fs::write(&path, text.replace(old, new)).unwrap();
 
-        let err = Store::open(folder.path(), "shop").unwrap_err();
-        assert!(err.to_string().contains("expected `shop` (version 2)"), "{err}");
+        let err = opened(&folder).await.unwrap_err();
+        assert!(err.to_string().contains(says), "{err}");
     }
 }
 
-#[test]
-fn only_one_process_at_a_time_may_write() {
+#[tokio::test]
+async fn a_file_that_disappears_is_not_begun_anew() {
     let folder = folder();
-    let first = Store::adopt(folder.path(), "shop", pointer(A)).unwrap();
+    let store = adopted(&folder, A).await;
 
-    let err = Store::open_locked(folder.path(), "shop").unwrap_err();
-    assert!(matches!(err, Error::Locked { .. }));
-    assert!(Store::open(folder.path(), "shop").unwrap().is_some());
+    fs::remove_file(folder.path().join("shop.json")).unwrap();
+    let err = store.remember("filter", json!("old")).await.unwrap_err();
 
-    drop(first);
-    assert!(Store::open_locked(folder.path(), "shop").unwrap().is_some());
+    assert!(err.to_string().contains("shop.json"), "{err}");
+    assert!(!folder.path().join("shop.json").exists());
 }
 
-#[test]
-fn adopting_again_corrects_the_pointer_and_leaves_the_release_open() {
+#[tokio::test]
+async fn only_one_process_at_a_time_may_write_and_the_other_is_told_which() {
     let folder = folder();
-    let store = Store::adopt(folder.path(), "shop", pointer(A)).unwrap();
-    store.open_release(B, SystemTime::UNIX_EPOCH).unwrap();
+    let first = adopted(&folder, A).await;
+
+    let err = locked(&folder).await.unwrap_err();
+    assert!(matches!(&err, Error::Locked { owner, .. } if owner == "7 on here"), "{err}");
+    assert!(opened(&folder).await.unwrap().is_some());
+
+    drop(first);
+    assert!(locked(&folder).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn who_only_reads_does_not_write() {
+    let folder = folder();
+    drop(adopted(&folder, A).await);
+    let reader = opened(&folder).await.unwrap().unwrap();
+
+    let err = reader.remember("filter", json!("old")).await.unwrap_err();
+
+    assert!(err.to_string().contains("was opened to be read"), "{err}");
+}
+
+#[tokio::test]
+async fn adopting_again_corrects_the_pointer_and_leaves_the_release_open() {
+    let folder = folder();
+    let store = adopted(&folder, A).await;
+    open_release(&store).await;
     drop(store);
 
-    let store = Store::adopt(folder.path(), "shop", pointer(B)).unwrap();
+    let store = adopted(&folder, B).await;
 
     assert_eq!(store.pointer().active, B);
     assert!(store.release().is_some());
 }
 
-#[test]
-fn what_an_unfinished_step_remembered_is_not_overwritten() {
+#[tokio::test]
+async fn what_an_unfinished_step_remembered_is_not_overwritten() {
     let store = Store::in_memory("shop", pointer(A));
     let step = StepId::new("cloudwatch.disable-alarms", "pages", A);
 
-    store.remember("alarms", json!(["x"])).unwrap();
-    store.remember("alarms", json!(["x", "y"])).unwrap();
+    store.remember("alarms", json!(["x"])).await.unwrap();
+    store.remember("alarms", json!(["x", "y"])).await.unwrap();
     assert_eq!(store.remembered("alarms"), Some(json!(["x"])));
 
-    store.step_succeeded(&step, Some("alarms"), SystemTime::UNIX_EPOCH).unwrap();
-    store.remember("alarms", json!(["z"])).unwrap();
+    let memory = vec!["alarms".to_owned()];
+    let happened = Happened { memory, ..happened(&step, StepEvent::Succeeded) };
+    store.happened(happened).await.unwrap();
+    store.remember("alarms", json!(["z"])).await.unwrap();
     assert_eq!(store.remembered("alarms"), Some(json!(["z"])));
 }
 
-#[test]
-fn a_model_replaces_an_older_one_and_never_what_was_there() {
+#[tokio::test]
+async fn a_model_replaces_an_older_one_and_never_what_was_there() {
     let store = Store::in_memory("shop", pointer(A));
 
-    store.remember_model("filter", json!("partner's")).unwrap();
-    store.remember_model("filter", json!("later")).unwrap();
+    store.remember_model("filter", json!("partner's")).await.unwrap();
+    store.remember_model("filter", json!("later")).await.unwrap();
     assert_eq!(store.remembered("filter"), Some(json!("later")));
 
-    store.remember("filter", json!("there")).unwrap();
-    store.remember_model("filter", json!("partner's")).unwrap();
+    store.remember("filter", json!("there")).await.unwrap();
+    store.remember_model("filter", json!("partner's")).await.unwrap();
     assert_eq!(store.remembered("filter"), Some(json!("there")));
 }
 
-#[test]
-fn a_step_by_itself_notes_for_its_own_run_only() {
+#[tokio::test]
+async fn a_step_by_itself_notes_for_its_own_run_only() {
     let folder = folder();
-    let store = Store::adopt(folder.path(), "shop", pointer(A)).unwrap();
+    let store = adopted(&folder, A).await;
 
-    store.set_note("purge", json!(1)).unwrap();
+    store.set_note("purge", json!(1)).await.unwrap();
 
     assert_eq!(store.note("purge"), Some(json!(1)));
-    assert_eq!(Store::open(folder.path(), "shop").unwrap().unwrap().note("purge"), None);
+    assert_eq!(opened(&folder).await.unwrap().unwrap().note("purge"), None);
 }
 
 #[test]
 fn ids_of_releases_sort_by_time() {
-    let second = SystemTime::UNIX_EPOCH + std::time::Duration::from_micros(1_700_000_000_000_001);
-    let first = SystemTime::UNIX_EPOCH + std::time::Duration::from_micros(1_700_000_000_000_000);
+    let second = NOW + Duration::from_micros(1_700_000_000_000_001);
+    let first = NOW + Duration::from_micros(1_700_000_000_000_000);
 
-    assert_eq!(release_id(first), "20231114T221320000000Z");
-    assert!(release_id(first) < release_id(second));
+    assert_eq!(release::release_id(first), "20231114T221320000000Z");
+    assert!(release::release_id(first) < release::release_id(second));
 }
 
-#[test]
-fn a_write_that_is_not_let_through_is_lost() {
-    let lives = Arc::new(AtomicBool::new(true));
-    let alive = Arc::clone(&lives);
-    let store = Store::in_memory("shop", pointer(A)).watched(move || alive.load(Ordering::Relaxed));
-    let step = StepId::new("sns.enable", "catalogue", B);
-    store.open_release(B, SystemTime::UNIX_EPOCH).unwrap();
+/// Does what a release writes, until a write fails, and returns how many writes have returned.
+async fn live(storage: Arc<dyn Storage>) -> usize {
+    let Ok(store) = Store::adopt(storage, "shop", &owner(), pointer(A)).await else { return 0 };
+    let plan = ("hash".to_owned(), [("sqs.x".to_owned(), json!({}))].into());
+    let step = enable();
+    let mut writes = 1;
+    let mut count = |result: Result<()>| {
+        writes += usize::from(result.is_ok());
+        result.is_ok()
+    };
+    let _ = count(store.open_release(B, NOW, plan).await.map(|_| ()))
+        && count(store.happened(happened(&step, StepEvent::Started)).await)
+        && count(store.happened(happened(&step, StepEvent::Succeeded)).await)
+        && count(store.switch(B, NOW, "release").await)
+        && count(store.close_release(Outcome::Done, NOW).await);
+    writes
+}
 
-    lives.store(false, Ordering::Relaxed);
-    store.step_started(&step, SystemTime::UNIX_EPOCH).unwrap();
-    store.set_note("purge", json!(1)).unwrap();
-    lives.store(true, Ordering::Relaxed);
-    store.step_started(&step, SystemTime::UNIX_EPOCH).unwrap();
+#[tokio::test]
+async fn a_store_whose_process_was_killed_at_any_stage_of_any_write_opens_and_tells_the_truth() {
+    let mut cuts = 0;
+    for at in 0.. {
+        let folder = folder();
+        let stages = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&stages);
+        let renamed = Arc::new(AtomicUsize::new(usize::MAX));
+        let last = Arc::clone(&renamed);
+        let storage = FileStorage::new(folder.path(), "shop").cut(move |stage| {
+            match counted.fetch_add(1, Ordering::Relaxed) {
+                // Whoever is dead does nothing more.
+                number if number >= at => {
+                    if number == at && stage == Stage::SyncFolder {
+                        last.store(number, Ordering::Relaxed);
+                    }
+                    Err(io::Error::other("killed"))
+                }
+                _ => Ok(()),
+            }
+        });
+        let returned = live(Arc::new(storage)).await;
+        let whole = stages.load(Ordering::Relaxed) <= at;
+        // A write that was renamed is there, though nobody was told.
+        let made = returned + usize::from(renamed.load(Ordering::Relaxed) != usize::MAX);
 
-    assert_eq!(store.release().unwrap().journal.entries().len(), 1);
-    assert_eq!(store.note("purge"), None);
+        let store = opened(&folder).await.unwrap();
+        let told = store.as_ref().map_or(0, |store| {
+            let release = store.release();
+            let entries = release.as_ref().map_or(0, |it| it.journal.entries().len());
+            match (release, store.pointer().active) {
+                (None, A) => 1,
+                (Some(_), A) => 2 + entries,
+                (Some(_), B) => 5,
+                (None, B) => 6,
+            }
+        });
+        // The last write replaces two files: between them the release is open still, and in both.
+        let closing = made == 6 && told == 5;
+        assert!(told == made || closing, "cut at {at}: {made} writes were made, {told} are told");
+        if let Some(store) = store {
+            let listed = store.releases().await.unwrap();
+            assert!(listed.len() <= 1, "cut at {at}: {listed:?}");
+            drop(store);
+            let again = locked(&folder).await.unwrap().unwrap();
+            again.remember("filter", json!("old")).await.unwrap();
+        }
+        if whole {
+            break;
+        }
+        cuts += 1;
+    }
+    assert_eq!(
+        cuts,
+        7 * 5,
+        "six writes, of which the last replaces two files, of five stages each"
+    );
+}
+
+/// A storage in memory with leases of ten seconds.
+fn leased() -> Arc<MemoryStorage> {
+    Arc::new(MemoryStorage::new(Some(Duration::from_secs(10))))
+}
+
+fn named(name: &str) -> Owner {
+    let clock = Clock::following_tokio(NOW + Duration::from_secs(1_000_000));
+    Owner { name: name.to_owned(), clock }
+}
+
+async fn leased_store(storage: &Arc<MemoryStorage>, name: &str) -> Result<Store> {
+    let storage: Arc<dyn Storage> = Arc::clone(storage) as Arc<dyn Storage>;
+    Store::lock(storage, "shop", &named(name), |_, _| {}).await.map(Option::unwrap)
+}
+
+async fn first(storage: &Arc<MemoryStorage>) -> Store {
+    let storage: Arc<dyn Storage> = Arc::clone(storage) as Arc<dyn Storage>;
+    Store::adopt(storage, "shop", &named("first"), pointer(A)).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_is_renewed_is_never_taken_over() {
+    let storage = leased();
+    let first = first(&storage).await;
+
+    let (_, second) = tokio::join!(
+        tokio::time::timeout(Duration::from_secs(60), first.keep_lease()),
+        leased_store(&storage, "second"),
+    );
+
+    let err = second.unwrap_err();
+    assert!(matches!(&err, Error::Locked { owner, .. } if owner == "first"), "{err}");
+    assert!(first.check_lease().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_is_not_renewed_is_taken_over_after_one_whole_life_and_the_old_owner_writes_nothing()
+ {
+    let storage = leased();
+    let first = first(&storage).await;
+    let began = tokio::time::Instant::now();
+
+    let second = leased_store(&storage, "second").await.unwrap();
+
+    assert_eq!(began.elapsed(), Duration::from_secs(10));
+    assert!(matches!(first.check_lease(), Err(Error::LeaseLost { .. })));
+    let refused = first.remember("filter", json!("first")).await;
+    assert!(matches!(refused, Err(Error::LeaseLost { .. })), "{refused:?}");
+    second.remember("filter", json!("second")).await.unwrap();
+    assert_eq!(second.remembered("filter"), Some(json!("second")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stale_write_is_refused_by_its_number_even_from_an_owner_who_believes_in_its_lease() {
+    let storage = leased();
+    let stale = Lease { owner: "first".to_owned(), fence: 1 };
+    drop(first(&storage).await);
+    let _second = leased_store(&storage, "second").await.unwrap();
+
+    let changes = Changes::from([("pointer".to_owned(), None)]);
+    let refused = storage.write(&stale, &changes).await;
+
+    assert!(
+        matches!(&refused, Err(Error::LeaseLost { to: Some(to) }) if to == "second"),
+        "{refused:?}"
+    );
+    assert!(!storage.read("pointer").await.unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_stopped_for_longer_than_its_lease_lives_knows_that_it_is_lost() {
+    let storage = leased();
+    let first = first(&storage).await;
+
+    tokio::time::advance(Duration::from_secs(10)).await;
+
+    assert!(matches!(first.check_lease(), Err(Error::LeaseLost { .. })));
+    let ended = tokio::time::timeout(Duration::ZERO, first.keep_lease()).await;
+    assert!(ended.is_ok(), "keeping ends when the lease is lost");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_is_given_back_is_free_at_once() {
+    let storage = leased();
+    first(&storage).await.close().await.unwrap();
+    let began = tokio::time::Instant::now();
+
+    let second = leased_store(&storage, "second").await;
+
+    assert!(second.is_ok());
+    assert_eq!(began.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_that_watch_a_dead_owner_one_takes_over() {
+    let storage = leased();
+    let _dead = first(&storage).await;
+
+    let (second, third) = tokio::join!(leased_store(&storage, "2"), leased_store(&storage, "3"));
+
+    let errors = [&second, &third].into_iter().filter(|it| it.is_err()).count();
+    // Nobody renews here: the one who was slower watches the winner for a life of it, and takes over.
+    assert!(errors <= 1);
+    let good = [second, third].into_iter().flatten().filter(|it| it.check_lease().is_ok());
+    assert_eq!(good.count(), 1);
 }

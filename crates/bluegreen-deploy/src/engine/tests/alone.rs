@@ -7,17 +7,15 @@ async fn a_destructive_step_on_the_active_stack_is_refused_and_nothing_is_writte
     let log = log();
     let steps = vec![Probe::new("sqs.purge", "ingest", A, &log).destroys()];
     let folder = tempfile::tempdir().unwrap();
-    let pointer = Pointer { active: A, since: START, reason: "test".to_owned() };
-    let (engine, store) =
-        (engine(SERVED, None, steps), Store::adopt(folder.path(), "shop", pointer).unwrap());
-    let before = std::fs::read(store.path()).unwrap();
+    let (engine, store) = (engine(SERVED, None, steps), adopted(folder.path(), A).await);
+    let before = std::fs::read(store.place()).unwrap();
 
     let err = engine.step(&store, "sqs.purge", A, None).await.unwrap_err();
 
     assert!(matches!(&err, Error::Refused { .. }));
     assert!(err.to_string().contains("which is the active stack"), "{err}");
     assert_eq!(logged(&log).len(), 0);
-    assert_eq!(std::fs::read(store.path()).unwrap(), before);
+    assert_eq!(std::fs::read(store.place()).unwrap(), before);
 }
 
 #[tokio::test(start_paused = true)]
@@ -67,7 +65,7 @@ async fn a_step_by_itself_is_refused_while_a_release_is_open() {
     let log = log();
     let (engine, store) =
         (engine(SERVED, None, vec![Probe::new("sqs.purge", "ingest", B, &log)]), store(A));
-    store.open_release(B, START).unwrap();
+    open(&store, B).await;
 
     let err = engine.step(&store, "sqs.purge", B, None).await.unwrap_err();
 

@@ -5,7 +5,7 @@ use crate::StepEvent::{Failed, Started, Succeeded};
 
 /// Returns what the journal says of the steps called `name`: event, attempt and who.
 fn told(store: &Store, name: &str) -> Vec<(crate::StepEvent, u32, String)> {
-    let journal = store.release().map(|it| it.journal).unwrap_or_default();
+    let journal = store.release().map(|it| Arc::clone(&it.journal)).unwrap_or_default();
     let own = journal.entries().iter().filter(|it| it.step.starts_with(name));
     own.map(|it| (it.event, it.attempt, it.who.clone())).collect()
 }
@@ -18,11 +18,11 @@ async fn every_act_is_written_down_before_and_after_with_who_did_it() {
         Probe::new("ecs.enable", "worker", B, &log),
     ];
     let engine = engine(SERVED, None, steps);
-    let store = store(A).owned_by("7 on here");
+    let store = store(A);
 
     engine.deploy(&store, &engine.plan(B).unwrap(), Phase::Prepare).await.unwrap();
 
-    let who = || "7 on here".to_owned();
+    let who = || "this process".to_owned();
     assert_eq!(told(&store, "aurora.start"), [(Started, 1, who()), (Succeeded, 1, who())]);
     assert_eq!(told(&store, "ecs.enable"), [(Started, 1, who()), (Succeeded, 1, who())]);
 }
@@ -61,8 +61,7 @@ async fn a_failure_is_written_down_in_full_and_the_next_try_counts_on() {
 async fn an_act_that_cannot_be_written_down_does_not_happen() {
     let log = log();
     let folder = tempfile::tempdir().unwrap();
-    let pointer = Pointer { active: A, since: START, reason: "test".to_owned() };
-    let store = Store::adopt(folder.path(), "shop", pointer).unwrap();
+    let store = adopted(folder.path(), A).await;
     let engine = engine(SERVED, None, vec![Probe::new("aurora.start", "orders", B, &log)]);
     let path = folder.path().to_owned();
     let engine = engine.with_watcher(Arc::new(move |event| {

@@ -27,6 +27,7 @@ pub(super) fn read_all<T>(
     for (index, ResourceTable { name, table, .. }) in
         tables.iter_mut().enumerate().filter(|(_, it)| it.service == service)
     {
+        let written = table.written();
         let settings = read(table);
         let skip = skip(table, service);
         let after = after(table, &all[index], &all);
@@ -34,7 +35,7 @@ pub(super) fn read_all<T>(
         let line = table.document.line(table.span.start);
         if let Some(settings) = settings {
             let name = (*name).to_owned();
-            resources.push(Resource { name, line, skip, after, optional, settings });
+            resources.push(Resource { name, line, skip, after, optional, written, settings });
         }
     }
     resources

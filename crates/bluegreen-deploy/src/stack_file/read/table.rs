@@ -1,6 +1,7 @@
 //! [`Table`], which hands out the values of a TOML table and knows which keys were asked for.
 
 use std::{
+    collections::BTreeMap,
     ops::{Range, RangeInclusive},
     time::Duration,
 };
@@ -17,6 +18,29 @@ pub(super) type Value<'t> = Spanned<DeValue<'t>>;
 
 /// The longest duration that a file may ask for: no deployment lasts a year.
 const LONGEST_DURATION: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+/// The keys that may hold secrets.
+const SECRET: [&str; 1] = ["headers"];
+
+/// Returns a value as it would be written.
+fn said(value: &DeValue<'_>) -> String {
+    let inner = |it: &Value<'_>| said(it.get_ref());
+    match value {
+        DeValue::String(text) => format!("\"{text}\""),
+        DeValue::Integer(number) => number.to_string(),
+        DeValue::Float(number) => number.to_string(),
+        DeValue::Boolean(it) => it.to_string(),
+        DeValue::Datetime(it) => it.to_string(),
+        DeValue::Array(values) => {
+            format!("[{}]", values.iter().map(inner).collect::<Vec<_>>().join(", "))
+        }
+        DeValue::Table(entries) => {
+            let entries =
+                entries.iter().map(|(key, it)| format!("{} = {}", key.get_ref(), inner(it)));
+            format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
+        }
+    }
+}
 
 /// A table being read.
 ///
@@ -43,6 +67,37 @@ impl<'t> Table<'t> {
         entries: &'t DeTable<'t>,
     ) -> Self {
         Self { document, name, span, entries, asked: Vec::new() }
+    }
+
+    /// Returns what it says, key by key; of keys that may hold secrets as it is written, with variables that are
+    /// not replaced.
+    pub(super) fn written(&self) -> BTreeMap<String, String> {
+        let mut written = BTreeMap::new();
+        for (key, value) in self.entries {
+            let is_secret = SECRET.contains(&key.get_ref().as_ref());
+            self.write(key.get_ref(), value, is_secret, &mut written);
+        }
+        written
+    }
+
+    fn write(
+        &self,
+        key: &str,
+        value: &Value<'_>,
+        is_secret: bool,
+        written: &mut BTreeMap<String, String>,
+    ) {
+        if let DeValue::Table(entries) = value.get_ref() {
+            for (inner, value) in entries {
+                self.write(&format!("{key}.{}", inner.get_ref()), value, is_secret, written);
+            }
+            return;
+        }
+        let text = match is_secret {
+            true => self.document.written(&value.span()).to_owned(),
+            false => said(value.get_ref()),
+        };
+        written.insert(key.to_owned(), text);
     }
 
     /// Notes every key that was never asked for.

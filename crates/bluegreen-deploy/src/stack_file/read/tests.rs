@@ -80,8 +80,14 @@ fn a_whole_file_is_read() {
     assert_eq!((found.name.as_str(), found.region.as_str()), ("shop", "eu-west-1"));
     assert_eq!(found.account_id.as_deref(), Some("123456789012"));
     assert_eq!(found.traffic, Traffic::None);
-    assert_eq!(found.state, StateSettings { path: ".bluegreen".into() });
-    assert_eq!(found.release, ReleaseSettings { hold: seconds(2 * 60 * 60) });
+    assert_eq!(
+        found.state,
+        StateSettings { store: StoreSettings::File(".bluegreen".into()), lease: seconds(30) }
+    );
+    assert_eq!(
+        found.release,
+        ReleaseSettings { hold: seconds(2 * 60 * 60), on_failure: OnFailure::Pause }
+    );
     assert_eq!(found.pace.first_look, seconds(2));
     assert_eq!(found.pace.longest_look, seconds(20));
     assert_eq!(found.pace.at_once, 8);
@@ -163,7 +169,7 @@ fn what_is_left_out_has_its_default() {
 
     assert_eq!(found.account_id, None);
     assert_eq!(found.traffic, Traffic::Undeclared);
-    assert_eq!(found.state.path, Path::new(".bluegreen"));
+    assert_eq!(found.state.store, StoreSettings::File(".bluegreen".into()));
     assert_eq!(found.release.hold, seconds(3600));
     assert_eq!(found.pace, PaceSettings::default());
     let orders = &found.aurora[0].settings;

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bluegreen_aurora::{ClusterState, FinalSnapshot, Suspended};
 use bluegreen_core::StackReference;
 
-use super::{Aurora, cluster};
+use super::{Aurora, cluster, start::Start};
 use crate::{Context, Effect, Inspection, Permission, Result, Step, StepId, Wildcard};
 
 /// Stops the cluster of `stack`.
@@ -61,8 +61,8 @@ impl Step for Stop {
         Ok(())
     }
 
-    fn undo(&self) -> Option<&'static str> {
-        Some("aurora.start")
+    fn undo(&self) -> Option<Arc<dyn Step>> {
+        Some(Arc::new(Start { aurora: Arc::clone(&self.aurora), stack: self.stack }))
     }
 
     fn permissions(&self) -> Vec<Permission> {
@@ -82,16 +82,16 @@ impl Delete {
     ///
     /// Outside a release it is that of the deletion's first try, which is remembered until the deletion
     /// has succeeded.
-    fn snapshot(&self, context: &Context<'_>) -> Result<String> {
+    async fn snapshot(&self, context: &Context<'_>) -> Result<String> {
         if let Some(release) = context.release_id() {
             return Ok(self.named_for(&release));
         }
         let now = humantime::format_rfc3339_seconds(context.now()).to_string();
         let new = self.named_for(&now.replace(['-', ':'], ""));
         // Takes the new name only when no earlier try has left one.
-        context.remember(&self.snapshot_key(), &new)?;
+        context.remember(&self.snapshot_key(), &new).await?;
         let name = context.remembered(&self.snapshot_key())?.unwrap_or(new);
-        context.set_note(&self.snapshot_key(), &name)?;
+        context.set_note(&self.snapshot_key(), &name).await?;
         Ok(name)
     }
 
@@ -121,7 +121,7 @@ impl Delete {
         };
         match seen.scaling {
             Some(it) if it.suspended != Suspended::ALL => {
-                context.remember(&self.aurora.flags_key(self.stack), &it.suspended)
+                context.remember(&self.aurora.flags_key(self.stack), &it.suspended).await
             }
             _ => Ok(()),
         }
@@ -182,7 +182,7 @@ impl Step for Delete {
     async fn apply(&self, context: &Context<'_>) -> Result<()> {
         self.remember_flags(context).await?;
         let snapshot = if self.aurora.settings.final_snapshot {
-            FinalSnapshot::Named(self.snapshot(context)?)
+            FinalSnapshot::Named(self.snapshot(context).await?)
         } else {
             FinalSnapshot::Skip
         };

@@ -147,8 +147,8 @@ impl Step for ScaleOut {
             return Ok(());
         };
         let wanted = self.wanted(context).await?;
-        context.set_note(&self.wanted_key(), &wanted)?;
-        context.remember(&self.aurora.minimum_key(self.stack), &scaling.minimum)?;
+        context.set_note(&self.wanted_key(), &wanted).await?;
+        context.remember(&self.aurora.minimum_key(self.stack), &scaling.minimum).await?;
         // First: what is told while scaling is suspended may have no effect.
         let flags = self.flags(context, scaling)?;
         if flags != scaling.suspended {
@@ -156,11 +156,11 @@ impl Step for ScaleOut {
         }
         // A minimum that is higher already stays.
         self.aurora.toolkit.scale_out(self.stack, wanted.max(scaling.minimum)).await?;
-        context.set_note(&self.told_key(), &true)
+        context.set_note(&self.told_key(), &true).await
     }
 
-    fn undo(&self) -> Option<&'static str> {
-        Some("aurora.scale-in")
+    fn undo(&self) -> Option<Arc<dyn Step>> {
+        Some(Arc::new(ScaleIn { aurora: Arc::clone(&self.aurora), stack: self.stack }))
     }
 
     fn permissions(&self) -> Vec<Permission> {

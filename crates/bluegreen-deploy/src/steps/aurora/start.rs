@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bluegreen_aurora::{Cluster, ClusterState};
 use bluegreen_core::StackReference;
 
-use super::{Aurora, cluster};
+use super::{Aurora, cluster, retire::Stop};
 use crate::{Context, Effect, Inspection, Permission, Result, Step, StepId};
 
 /// Starts the cluster of `stack`.
@@ -77,8 +77,8 @@ impl Step for Start {
         Ok(())
     }
 
-    fn undo(&self) -> Option<&'static str> {
-        Some("aurora.stop")
+    fn undo(&self) -> Option<Arc<dyn Step>> {
+        Some(Arc::new(Stop { aurora: Arc::clone(&self.aurora), stack: self.stack }))
     }
 
     fn permissions(&self) -> Vec<Permission> {

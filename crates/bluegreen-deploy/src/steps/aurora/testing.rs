@@ -100,6 +100,7 @@ impl Account {
             skip: Default::default(),
             after: None,
             optional: false,
+            written: Default::default(),
             settings: AuroraSettings {
                 config: AuroraConfig {
                     clusters: Pair { a: "orders-a".to_owned(), b: "orders-b".to_owned() },

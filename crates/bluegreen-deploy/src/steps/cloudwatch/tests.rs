@@ -77,6 +77,7 @@ fn cloudwatch(toolkit: MockCloudWatchToolkit, optional: bool) -> Arc<CloudWatch>
         skip: Default::default(),
         after: None,
         optional,
+        written: Default::default(),
         settings: CloudWatchConfig { prefixes, suffixes: None },
     };
     Arc::new(CloudWatch::new(&resource, Arc::new(toolkit)))
@@ -146,7 +147,7 @@ async fn the_stored_model_counts_when_the_partner_is_switched_off_by_now() {
     let (world, alarms) = (World::new(A), cloudwatch(toolkit(&account, 9), false));
     let (enable, disable) = steps(&alarms, B);
     let (key, model) = enable.model(&world.context()).await.unwrap().unwrap();
-    world.store.remember_model(&key, model).unwrap();
+    world.store.remember_model(&key, model).await.unwrap();
 
     world.apply(&*disable).await.unwrap();
     world.apply(&*enable).await.unwrap();
@@ -276,8 +277,8 @@ fn effects_undos_and_permissions_fit_the_steps() {
     let (enable, disable) = steps(&cloudwatch(MockCloudWatchToolkit::new(), false), B);
 
     assert_eq!((enable.effect(), disable.effect()), (Effect::Harmless, Effect::Disables(A)));
-    assert_eq!(enable.undo(), Some("cloudwatch.disable-alarms"));
-    assert_eq!(disable.undo(), Some("cloudwatch.enable-alarms"));
+    assert_eq!(crate::steps::testing::undo(&*enable).as_deref(), Some("cloudwatch.disable-alarms"));
+    assert_eq!(crate::steps::testing::undo(&*disable).as_deref(), Some("cloudwatch.enable-alarms"));
     assert_eq!(
         allowed(&disable.permissions()),
         [("cloudwatch:DescribeAlarms", "*"), ("cloudwatch:DisableAlarmActions", "alarm:shop-a-*"),]

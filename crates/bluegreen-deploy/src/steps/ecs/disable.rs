@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bluegreen_core::StackReference;
 use bluegreen_ecs::{Service, Suspended};
 
-use super::{Ecs, described, service, tasks};
+use super::{Ecs, described, enable::Enable, service, tasks};
 use crate::{Context, Effect, Inspection, Permission, Result, Step, StepId};
 
 /// Takes all tasks from the service of `stack`.
@@ -22,7 +22,7 @@ impl Disable {
     ///
     /// When all are suspended and something is remembered, the service was disabled before and only its
     /// count was raised since: what that disabling found still holds.
-    fn remember(&self, context: &Context<'_>, flags: Suspended) -> Result<()> {
+    async fn remember(&self, context: &Context<'_>, flags: Suspended) -> Result<()> {
         if context.store.release().is_none_or(|it| it.target == self.stack) {
             return Ok(());
         }
@@ -31,7 +31,7 @@ impl Disable {
         if flags == Suspended::ALL && known.is_some() {
             return Ok(());
         }
-        context.remember(&key, &flags)
+        context.remember(&key, &flags).await
     }
 }
 
@@ -70,7 +70,7 @@ impl Step for Disable {
             return Ok(());
         };
         if let Some(scaling) = seen.scaling {
-            self.remember(context, scaling.suspended)?;
+            self.remember(context, scaling.suspended).await?;
         }
         let scales = scales(&seen);
         if scales {
@@ -83,8 +83,8 @@ impl Step for Disable {
         Ok(())
     }
 
-    fn undo(&self) -> Option<&'static str> {
-        Some("ecs.enable")
+    fn undo(&self) -> Option<Arc<dyn Step>> {
+        Some(Arc::new(Enable::new(Arc::clone(&self.ecs), self.stack)))
     }
 
     fn permissions(&self) -> Vec<Permission> {
@@ -188,10 +188,7 @@ mod tests {
         let step = account.step(B, "ecs.disable");
 
         world.apply(&*step).await.unwrap();
-        world
-            .store
-            .step_succeeded(&step.id(), step.memory().as_deref(), world.context().now())
-            .unwrap();
+        world.succeeded(&*step).await;
         account.change(A, |it| it.desired = 1);
         world.apply(&*step).await.unwrap();
 
@@ -253,7 +250,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_standby_that_is_disabled_by_itself_leaves_nothing_to_remember() {
         let (world, account) = (World::new(A), account());
-        world.store.close_release().unwrap();
+        world
+            .store
+            .close_release(crate::Outcome::Done, crate::steps::testing::START)
+            .await
+            .unwrap();
         account.change(B, |it| it.desired = 2);
 
         world.apply(&*account.step(B, "ecs.disable")).await.unwrap();

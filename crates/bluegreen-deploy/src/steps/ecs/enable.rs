@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bluegreen_core::StackReference;
 use bluegreen_ecs::{Service, ServiceScaling, Suspended};
 
-use super::{Ecs, described, service, tasks};
+use super::{Ecs, described, disable::Disable, service, tasks};
 use crate::{
     Context, Effect, Inspection, Permission, Result, Round, Step, StepId, stack_file::DesiredTasks,
 };
@@ -168,7 +168,7 @@ impl Step for Enable {
         };
         let goal = self.goal(context, &seen).await?;
         if self.ecs.settings.desired_tasks == DesiredTasks::Match {
-            context.set_note(&self.count_key(), &self.matched(context).await?)?;
+            context.set_note(&self.count_key(), &self.matched(context).await?).await?;
         }
         if !goal.has_count(&seen) {
             self.ecs.toolkit.enable_service(self.stack, goal.desired).await?;
@@ -180,8 +180,8 @@ impl Step for Enable {
         Ok(())
     }
 
-    fn undo(&self) -> Option<&'static str> {
-        Some("ecs.disable")
+    fn undo(&self) -> Option<Arc<dyn Step>> {
+        Some(Arc::new(Disable { ecs: Arc::clone(&self.ecs), stack: self.stack }))
     }
 
     fn permissions(&self) -> Vec<Permission> {

@@ -74,6 +74,7 @@ impl Account {
             skip: Default::default(),
             after: None,
             optional: false,
+            written: Default::default(),
             settings: EcsSettings {
                 config: EcsConfig {
                     cluster: "shop".to_owned(),

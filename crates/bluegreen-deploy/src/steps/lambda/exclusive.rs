@@ -222,9 +222,9 @@ impl Step for HandOver {
                     // By itself, a hand-over may find the old stack only partly on, with nothing that a
                     // person has off.
                     if context.store.release().is_some_and(|it| it.target == self.to) {
-                        context.remember(&self.memory_key(self.old()), &left_off)?;
+                        context.remember(&self.memory_key(self.old()), &left_off).await?;
                     }
-                    context.set_note(&self.begun_note(), &left_off)?;
+                    context.set_note(&self.begun_note(), &left_off).await?;
                 }
                 // A mapping that AWS refuses to switch does not keep the rules as they are.
                 let mut failure = None;
@@ -256,8 +256,8 @@ impl Step for HandOver {
     }
 
     /// The hand-over in the other direction.
-    fn undo(&self) -> Option<&'static str> {
-        Some("exclusive.hand-over")
+    fn undo(&self) -> Option<Arc<dyn Step>> {
+        Some(Arc::new(Self::new(Arc::clone(&self.lambda), self.old())))
     }
 
     fn permissions(&self) -> Vec<Permission> {

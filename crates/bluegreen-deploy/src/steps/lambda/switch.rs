@@ -54,8 +54,9 @@ impl Step for Enable {
         self.lambda.switch_on(context, self.stack, self.trigger, &names).await
     }
 
-    fn undo(&self) -> Option<&'static str> {
-        Some(self.trigger.disable_step())
+    fn undo(&self) -> Option<Arc<dyn Step>> {
+        let (lambda, stack, trigger) = (Arc::clone(&self.lambda), self.stack, self.trigger);
+        Some(Arc::new(Disable { lambda, stack, trigger }))
     }
 
     fn permissions(&self) -> Vec<Permission> {
@@ -114,7 +115,7 @@ impl Step for Disable {
         }
         if let Some(key) = self.memory() {
             let left_off = LeftOff { off: named(&items, &State::Off) };
-            left_off.remember(context, &key, self.stack)?;
+            left_off.remember(context, &key, self.stack).await?;
         }
         self.lambda.switch_off(context, self.stack, self.trigger, &names).await
     }
@@ -124,8 +125,9 @@ impl Step for Disable {
         LONGEST_INVOCATION
     }
 
-    fn undo(&self) -> Option<&'static str> {
-        Some(self.trigger.enable_step())
+    fn undo(&self) -> Option<Arc<dyn Step>> {
+        let (lambda, stack, trigger) = (Arc::clone(&self.lambda), self.stack, self.trigger);
+        Some(Arc::new(Enable { lambda, stack, trigger }))
     }
 
     fn permissions(&self) -> Vec<Permission> {

@@ -196,6 +196,7 @@ pub(super) fn declared(
         skip: Default::default(),
         after: None,
         optional: false,
+        written: Default::default(),
         settings: LambdaSettings {
             config: LambdaConfig { functions, alias: Some("live".to_owned()) },
             mappings,

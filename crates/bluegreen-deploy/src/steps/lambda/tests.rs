@@ -118,7 +118,7 @@ async fn a_look_at_a_function_with_an_alias_counts_as_two_calls() {
         let world = World::new(A);
         let context = world.context();
         let began = tokio::time::Instant::now();
-        context.set_note("lambda.ingest/a/rules-off", &Moment(context.now())).unwrap();
+        context.set_note("lambda.ingest/a/rules-off", &Moment(context.now())).await.unwrap();
 
         lambda.mappings(&context, A).await.unwrap();
         lambda.in_flight(&context, A, Trigger::Rules).await.unwrap().unwrap();
@@ -249,7 +249,7 @@ async fn a_standby_that_is_switched_off_by_itself_does_not_stay_off_for_good() {
     let account =
         Account { mappings: Pair { a: active, b: standby }, ..Default::default() }.shared();
     let (world, lambda) = (World::new(A), lambda(&account, Mirror, Off, &[]));
-    world.store.close_release().unwrap();
+    world.store.close_release(crate::Outcome::Done, crate::steps::testing::START).await.unwrap();
 
     world.apply(&*step(&lambda, "lambda.disable-mappings", B, A)).await.unwrap();
 
@@ -363,7 +363,11 @@ async fn the_partners_rules_are_the_model_by_bus_and_name() {
 async fn finding_nothing_to_switch_is_an_error_unless_it_is_optional() {
     let account = Account::default().shared();
     let required = lambda(&account, Mirror, Mirror, &[]);
-    let resource = stack_file::Resource { optional: true, ..declared(Mirror, Mirror) };
+    let resource = stack_file::Resource {
+        optional: true,
+        written: Default::default(),
+        ..declared(Mirror, Mirror)
+    };
     let optional = Arc::new(Lambda::new(&resource, Arc::new(toolkit(&account)), Vec::new()));
     let world = World::new(A);
 
@@ -481,8 +485,8 @@ fn effects_undos_memories_and_permissions_fit_the_steps() {
     let rules = step(&lambda, "lambda.disable-rules", A, B);
 
     assert_eq!((enable.effect(), disable.effect()), (Effect::Harmless, Effect::Disables(A)));
-    assert_eq!(enable.undo(), Some("lambda.disable-mappings"));
-    assert_eq!(disable.undo(), Some("lambda.enable-mappings"));
+    assert_eq!(crate::steps::testing::undo(&*enable).as_deref(), Some("lambda.disable-mappings"));
+    assert_eq!(crate::steps::testing::undo(&*disable).as_deref(), Some("lambda.enable-mappings"));
     assert_eq!(disable.memory().as_deref(), Some("lambda.ingest/a/mappings"));
     assert_eq!(rules.memory(), None, "the hand-over remembers what is exclusive");
     let permissions = disable.permissions();

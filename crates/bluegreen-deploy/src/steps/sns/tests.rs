@@ -76,6 +76,7 @@ fn resource(config: SnsConfig, skip: &[&str]) -> stack_file::Resource<SnsSetting
         skip: skip.iter().map(|&it| it.to_owned()).collect(),
         after: None,
         optional: false,
+        written: Default::default(),
         settings: SnsSettings { config, settle: Duration::from_secs(900) },
     }
 }
@@ -164,7 +165,7 @@ async fn the_model_that_was_stored_counts_when_the_partner_is_off_by_now() {
     let (world, sns) = (World::new(A), sns(&account));
     let enable = step(&sns, "sns.enable", B, B);
     let (key, model) = enable.model(&world.context()).await.unwrap().unwrap();
-    world.store.remember_model(&key, model).unwrap();
+    world.store.remember_model(&key, model).await.unwrap();
 
     set(&account, A, None);
     world.apply(&*enable).await.unwrap();
@@ -226,7 +227,7 @@ async fn what_a_former_disabled_filter_blocks_is_enabled_again() {
     let disabled = world.inspect(&*step(&sns, "sns.disable", A, B)).await.unwrap();
     let summary = sns.summary(&world.context(), A).await.unwrap();
     let before = world.inspect(&*enable).await.unwrap();
-    world.store.close_release().unwrap();
+    world.store.close_release(crate::Outcome::Done, crate::steps::testing::START).await.unwrap();
     let unsettled = world.inspect(&*settle).await.unwrap();
     world.apply(&*enable).await.unwrap();
 
@@ -243,8 +244,7 @@ async fn what_a_former_disabled_filter_blocks_is_not_disabled_again_nor_remember
     let world = World::new(A);
     let former = step(&disabled_by(&account, FORMER), "sns.disable", A, B);
     world.apply(&*former).await.unwrap();
-    let now = world.context().now();
-    world.store.step_succeeded(&former.id(), former.memory().as_deref(), now).unwrap();
+    world.succeeded(&*former).await;
     set(&account, A, Some(Some(FORMER)));
 
     world.apply(&*step(&sns(&account), "sns.disable", A, B)).await.unwrap();
@@ -277,16 +277,13 @@ async fn a_blocking_policy_is_neither_a_model_nor_put_back() {
     let model = enable.model(&world.context()).await.unwrap();
     let from_partner = world.inspect(&*enable).await.unwrap_err();
     let remembered = [(BLOCKED, FORMER), (FORMER, FORMER), (r#"{"x":[1]}"#, r#"{"x":[1]}"#)];
-    let errors = remembered.map(|(filter, disabled_by)| {
-        let world = World::new(A);
-        let before = json!({"filter": filter, "disabled-by": disabled_by});
-        world.store.remember_model("sns.catalogue/b", before).unwrap();
-        world
-    });
 
     assert_eq!(model, None);
     assert!(from_partner.to_string().contains("set `enabled-filter`"), "{from_partner}");
-    for world in errors {
+    for (filter, disabled_by) in remembered {
+        let world = World::new(A);
+        let before = json!({"filter": filter, "disabled-by": disabled_by});
+        world.store.remember_model("sns.catalogue/b", before).await.unwrap();
         let err = world.apply(&*enable).await.unwrap_err();
         assert!(err.to_string().contains("set `enabled-filter`"), "{err}");
     }
@@ -394,7 +391,10 @@ fn effects_undos_and_permissions_fit_the_steps() {
     let (enable, disable) = (step(&sns, "sns.enable", B, B), step(&sns, "sns.disable", A, B));
 
     assert_eq!((enable.effect(), disable.effect()), (Effect::Harmless, Effect::Disables(A)));
-    assert_eq!((enable.undo(), disable.undo()), (Some("sns.disable"), Some("sns.enable")));
+    assert_eq!(
+        (crate::steps::testing::undo(&*enable), crate::steps::testing::undo(&*disable)),
+        (Some("sns.disable".to_owned()), Some("sns.enable".to_owned()))
+    );
     assert_eq!(
         allowed(&disable.permissions()),
         [

@@ -23,6 +23,7 @@ fn sqs(toolkit: MockSqsToolkit, feed: Feed) -> Arc<Sqs> {
         skip: Default::default(),
         after: None,
         optional: false,
+        written: Default::default(),
         settings: SqsSettings { config, feed, settle, drained_for },
     };
     Arc::new(Sqs::new(&resource, Arc::new(toolkit)))

@@ -211,8 +211,6 @@ fn what_this_version_cannot_do_is_refused_at_its_place() {
         ("[schema.orders]\nreset.lambda = { a = \"x\", b = \"y\" }", "[schema.orders]"),
         ("[test.smoke]\nhttp = \"https://shop.example\"", "[test.smoke]"),
         (ecs, "\"exclusive\""),
-        ("[state]\nstore = \"dynamodb\"\ntable = \"bluegreen\"", "\"dynamodb\""),
-        ("[release]\non-failure = \"undo\"", "\"undo\""),
         ("[release]\nundo-after = \"4h\"", "\"4h\""),
     ];
     for (text, place) in cases {
@@ -238,7 +236,17 @@ fn what_this_version_does_anyway_may_be_said() {
         "#,
     );
 
-    assert_eq!(found.state.path, Path::new("state"));
+    assert_eq!(found.state.store, StoreSettings::File("state".into()));
+}
+
+#[test]
+fn the_state_may_be_in_a_table_with_a_lease_that_can_be_renewed() {
+    let found = good("[state]\nstore = \"dynamodb\"\ntable = \"bluegreen\"\nlease = \"1m\"");
+
+    assert_eq!(found.state.store, StoreSettings::DynamoDb("bluegreen".to_owned()));
+    assert_eq!(found.state.lease, Duration::from_secs(60));
+    one_problem("[state]\nstore = \"dynamodb\"", "[state]", &["`table` is missing"]);
+    one_problem("[state]\nlease = \"2s\"", "\"2s\"", &["shorter than 3 seconds"]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use bluegreen_core::{
 
 use super::{super::testing::*, *};
 use crate::{
-    Error, Store,
+    Error,
     stack_file::AuroraRetire,
     steps::testing::{World, allowed},
 };
@@ -144,7 +144,7 @@ async fn the_snapshot_has_a_name_that_aws_takes() {
 #[tokio::test(start_paused = true)]
 async fn outside_a_release_the_snapshot_is_named_for_the_first_try() {
     let (world, account) = (World::new(A), account());
-    world.store.close_release().unwrap();
+    world.store.close_release(crate::Outcome::Done, crate::steps::testing::START).await.unwrap();
     let step = delete(&account, true);
 
     let first = world.inspect(&*step).await.unwrap();
@@ -166,14 +166,13 @@ async fn outside_a_release_the_snapshots_name_outlives_the_process() {
     let folder = tempfile::tempdir().unwrap();
     let step = delete(&account, true);
     let mut world = World::new(A);
-    let pointer = world.store.pointer();
-    world.store = Store::adopt(folder.path(), "shop", pointer).unwrap();
+    world.store = crate::steps::testing::adopted(folder.path(), A).await;
 
     world.apply(&*step).await.unwrap();
     drop(world);
     tokio::time::advance(Duration::from_secs(90)).await;
     let mut world = World::new(A);
-    world.store = Store::open_locked(folder.path(), "shop").unwrap().unwrap();
+    world.store = crate::steps::testing::adopted(folder.path(), A).await;
     tokio::time::advance(Duration::from_secs(90)).await;
     world.apply(&*step).await.unwrap();
 
@@ -184,12 +183,11 @@ async fn outside_a_release_the_snapshots_name_outlives_the_process() {
 #[tokio::test(start_paused = true)]
 async fn a_later_deletion_of_a_new_cluster_has_another_snapshot() {
     let (world, account) = (World::new(A), account());
-    world.store.close_release().unwrap();
+    world.store.close_release(crate::Outcome::Done, crate::steps::testing::START).await.unwrap();
     let step = delete(&account, true);
 
     world.apply(&*step).await.unwrap();
-    let now = world.context().now();
-    world.store.step_succeeded(&step.id(), step.memory().as_deref(), now).unwrap();
+    world.succeeded(&*step).await;
     tokio::time::advance(Duration::from_secs(90)).await;
     world.apply(&*step).await.unwrap();
 
@@ -210,8 +208,7 @@ async fn what_was_suspended_before_the_deletion_is_remembered_for_the_next_clust
     let step = delete(&account, true);
 
     world.apply(&*step).await.unwrap();
-    let now = world.context().now();
-    world.store.step_succeeded(&step.id(), step.memory().as_deref(), now).unwrap();
+    world.succeeded(&*step).await;
     // A new cluster under the same name, whose target is still suspended, is deleted by itself.
     world.apply(&*step).await.unwrap();
 

@@ -163,7 +163,7 @@ async fn a_cluster_without_a_scaling_target_is_an_error_unless_that_is_fine() {
 async fn scaling_that_a_deletion_suspended_is_resumed_as_it_was_before() {
     let (world, account) = (World::new(A), started());
     let before = Suspended { scheduled: true, ..Suspended::default() };
-    world.context().remember("aurora.orders/b/flags", &before).unwrap();
+    world.context().remember("aurora.orders/b/flags", &before).await.unwrap();
     suspend(&account, B, Suspended::ALL);
     // Readers and minimum are as they should be.
     account.change(A, |it| it.members.truncate(2));
@@ -183,7 +183,7 @@ async fn scaling_that_a_deletion_suspended_is_resumed_as_it_was_before() {
 #[tokio::test(start_paused = true)]
 async fn scaling_that_is_resumed_wholly_is_not_warned_about() {
     let (world, account) = (World::new(A), started());
-    world.context().remember("aurora.orders/b/flags", &Suspended::default()).unwrap();
+    world.context().remember("aurora.orders/b/flags", &Suspended::default()).await.unwrap();
     suspend(&account, B, Suspended::ALL);
     let step = account.step(B, "aurora.scale-out");
 
@@ -202,7 +202,7 @@ async fn scaling_that_somebody_suspended_is_left_alone_and_said() {
     {
         let (world, account) = (World::new(A), started());
         if let Some(flags) = remembered {
-            world.context().remember("aurora.orders/b/flags", &flags).unwrap();
+            world.context().remember("aurora.orders/b/flags", &flags).await.unwrap();
         }
         suspend(&account, B, suspended);
         account.change(A, |it| it.members.truncate(2));
@@ -295,7 +295,7 @@ async fn what_is_remembered_never_goes_below_the_configured_minimum() {
     let (world, account) = (World::new(A), started());
     account.change(B, |it| it.scaling = scaling(3, 5));
     let aurora = account.aurora(|it| it.settings.config.minimum_readers = 3);
-    world.context().remember("aurora.orders/b/minimum", &1).unwrap();
+    world.context().remember("aurora.orders/b/minimum", &1).await.unwrap();
     let step = step_of(&aurora, B, "aurora.scale-in");
 
     let seen = world.inspect(&*step).await.unwrap();

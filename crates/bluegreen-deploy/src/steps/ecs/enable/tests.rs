@@ -212,7 +212,7 @@ async fn a_partner_without_scaling_suspends_nothing() {
 #[tokio::test(start_paused = true)]
 async fn what_is_remembered_goes_before_the_partner_who_is_not_looked_at_then() {
     let (world, account) = (World::new(A), account());
-    world.context().remember("ecs.worker/b", &PARTLY).unwrap();
+    world.context().remember("ecs.worker/b", &PARTLY).await.unwrap();
     let step = account.step(B, "ecs.enable");
 
     world.apply(&*step).await.unwrap();

@@ -1,0 +1,164 @@
+//! [`Session`], what every command works with: the stack file, the account, the engine, the store.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    path::Path,
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use bluegreen_core::{Clock, StackReference};
+use bluegreen_deploy::{
+    Engine, Error, Fence, Holder, Owner, Plan, Resources, Storage, Store, stack_file::StackFile,
+    storage,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    aws,
+    cli::Cli,
+    exit::Exit,
+    live,
+    output::{self, Failure},
+    stack_file,
+};
+
+/// A stack file, and the engine for it.
+pub(crate) struct Session<'a> {
+    pub(crate) cli: &'a Cli,
+    pub(crate) file: StackFile,
+    pub(crate) engine: Engine,
+    pub(crate) account: String,
+    pub(crate) clock: Clock,
+    pub(crate) cancel: CancellationToken,
+    storage: Arc<dyn Storage>,
+    fence: Fence,
+}
+
+impl<'a> Session<'a> {
+    /// Reads the stack file, and connects to what it names. Nothing but the account is asked for.
+    pub(crate) async fn open(cli: &'a Cli) -> Result<Self, Failure> {
+        let file = stack_file::read(&cli.file)?;
+        let folder = match cli.file.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+            _ => Path::new(".").to_owned(),
+        };
+
+        let elsewhere = aws::endpoint_variables();
+        if !elsewhere.is_empty() {
+            eprintln!("warning: calls go elsewhere than to AWS: {}", elsewhere.join(", "));
+        }
+        let sdk = aws::configuration(&file).await;
+        let account = aws::account(&sdk, &file).await?;
+        aws::refuse_other_accounts(&file, &account)?;
+        let cancel = CancellationToken::new();
+        live::cancel_on_signal(cancel.clone());
+        let clock = Clock::system();
+        let storage = storage(&file, &folder, &sdk);
+        // The store's own calls are fenced by what they write.
+        let fence = Fence::default();
+        let resources = Resources::connect(&file, &fence.around(&sdk))?;
+        let engine = Engine::new(&file, &folder, resources, clock.clone())
+            .with_cancel(cancel.clone())
+            .with_watcher(live::watcher(cli));
+        Ok(Self { cli, file, engine, account, clock, cancel, storage, fence })
+    }
+
+    /// Goes on with an open release although its plan has changed.
+    pub(crate) fn with_replan(self, replan: bool) -> Self {
+        Self { engine: self.engine.with_replan(replan), ..self }
+    }
+
+    /// Does `work`; told to stop after `timeout`, it has failed if that kept it from its end.
+    pub(crate) async fn within(
+        &self,
+        timeout: Option<Duration>,
+        work: impl Future<Output = Result<Exit, Failure>>,
+    ) -> Result<Exit, Failure> {
+        let Some(timeout) = timeout else { return work.await };
+        let mut work = pin!(work);
+        #[expect(clippy::disallowed_methods, reason = "a time limit goes by the clock")]
+        let passed = tokio::time::sleep(timeout);
+        tokio::select! {
+            biased;
+            ended = &mut work => return ended,
+            () = passed => {}
+        }
+        eprintln!("{} have passed: stopping after the calls under way", output::duration(timeout));
+        self.cancel.cancel();
+        work.await.map(|exit| if exit == Exit::Interrupted { Exit::Failed } else { exit })
+    }
+
+    pub(crate) fn storage(&self) -> Arc<dyn Storage> {
+        Arc::clone(&self.storage)
+    }
+
+    /// Says who works on a release: this process, and its host.
+    pub(crate) fn owner(&self) -> Owner {
+        let host = gethostname::gethostname();
+        let name = format!("{} on {}", std::process::id(), host.to_string_lossy());
+        Owner { name, clock: self.clock.clone() }
+    }
+
+    /// Opens the store to read; `None` without one.
+    pub(crate) async fn look_into_store(&self) -> Result<Option<Store>, Failure> {
+        Ok(Store::open(self.storage(), &self.file.name).await?)
+    }
+
+    /// Opens the store to write.
+    pub(crate) async fn store(&self) -> Result<Store, Failure> {
+        let watching = |holder: &Holder, lasts: Duration| {
+            eprintln!(
+                "{} holds the lease: watching for {} whether it is alive",
+                holder.owner,
+                output::duration(lasts)
+            );
+        };
+        let store = Store::lock(self.storage(), &self.file.name, &self.owner(), watching).await?;
+        let store = store.ok_or_else(|| {
+            Failure::Engine(Error::refused(format!(
+                "there is no store in `{}`: which stack is active is never assumed; say it with \
+                 `bluegreen adopt --active a` (or b)",
+                self.storage.place()
+            )))
+        })?;
+        self.fence.follow(&store);
+        Ok(store)
+    }
+
+    /// Returns the plan of a move to the stack `to`, or of the open release.
+    pub(crate) fn plan_for(&self, store: &Store, to: StackReference) -> Result<Plan, Failure> {
+        Ok(match store.release() {
+            Some(release) if release.target == to => self.engine.plan_of(&release)?,
+            _ => self.engine.plan(to)?,
+        })
+    }
+
+    /// Asks at a terminal; elsewhere `--yes` is the answer, or the command is refused.
+    pub(crate) fn confirm(&self, question: &str) -> Result<(), Failure> {
+        if self.cli.yes {
+            return Ok(());
+        }
+        if !can_ask(self.cli) {
+            return Err(Failure::Engine(Error::refused(format!(
+                "{question} Nobody can be asked here: answer with --yes"
+            ))));
+        }
+        eprint!("{question} [y/N] ");
+        let mut answer = String::new();
+        io::stderr()
+            .flush()
+            .and_then(|()| io::stdin().read_line(&mut answer))
+            .map_err(|err| Failure::Usage(format!("the answer cannot be read: {err}")))?;
+        match answer.trim().to_ascii_lowercase().as_str() {
+            "y" | "yes" => Ok(()),
+            _ => Err(Failure::Engine(Error::refused("the answer was no"))),
+        }
+    }
+}
+
+/// Returns whether somebody can be asked.
+pub(crate) fn can_ask(cli: &Cli) -> bool {
+    !cli.json && io::stdin().is_terminal() && io::stderr().is_terminal()
+}

@@ -1,0 +1,146 @@
+//! What is written down of a plan, and going on with a release whose plan has changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    Engine, Error, Phase, Plan, Release, Result, StepEvent, Store, plan::Planned, store::Happened,
+};
+
+/// The table of a written plan that lists its steps; no table of a stack file is called so.
+const STEPS: &str = "steps";
+
+impl Engine {
+    /// Returns the hash of a plan, and what it is made of: the steps, and the tables of the stack file with what
+    /// they say.
+    pub(crate) fn written(&self, plan: &Plan) -> (String, BTreeMap<String, Value>) {
+        let mut tables = self.own_tables.clone();
+        let own = self.resources.iter().map(|it| it.declaration());
+        tables.extend(own.map(|it| (it.key(), json!(it.settings))));
+        let steps: BTreeSet<String> = plan.steps().iter().map(|it| it.step.id().key()).collect();
+        tables.insert(STEPS.to_owned(), json!(steps));
+        let hash = Sha256::digest(json!(tables).to_string());
+        (hash.iter().map(|it| format!("{it:02x}")).collect(), tables)
+    }
+
+    /// Refuses to go on under another plan than the release was opened with, unless told to. Then the steps of what
+    /// has changed are looked at again.
+    pub(super) async fn agree_on_plan(
+        &self,
+        store: &Store,
+        release: &Release,
+        plan: &Plan,
+    ) -> Result<()> {
+        let (hash, tables) = self.written(plan);
+        if hash == release.plan {
+            return Ok(());
+        }
+        let before = store.plan_of(&release.id).await?;
+        let differences = differences(&before, &tables);
+        if !self.replan {
+            let mut reasons = vec![format!(
+                "the plan of release {} has changed since it was opened: put the stack file back, or go on under \
+                 the new plan with `--replan`",
+                release.id
+            )];
+            reasons.extend(differences.into_values().flatten());
+            return Err(Error::Refused { reasons });
+        }
+        let succeeded = release.journal.succeeded();
+        let outdated = |it: &&Planned| {
+            let id = it.step.id();
+            let table = format!("{}.{}", id.subject(), id.resource);
+            succeeded.contains_key(&id.key())
+                && it.phase < Phase::Promote
+                && differences.contains_key(&table)
+        };
+        for planned in plan.steps().into_iter().filter(outdated) {
+            let id = planned.step.id();
+            store.happened(Happened::new(&id, StepEvent::Outdated, self.clock.now())).await?;
+        }
+        let succeeded = store.release().map(|it| it.journal.succeeded()).unwrap_or_default();
+        let open = plan
+            .steps()
+            .into_iter()
+            .filter(|it| it.phase < Phase::Promote && !succeeded.contains_key(&it.step.id().key()));
+        store.replan((hash, tables), open.map(|it| it.phase).collect()).await
+    }
+}
+
+/// Says in the words of the stack file what differs, table by table.
+fn differences(
+    before: &BTreeMap<String, Value>,
+    now: &BTreeMap<String, Value>,
+) -> BTreeMap<String, Vec<String>> {
+    let mut differences = BTreeMap::new();
+    let tables: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+    for table in tables {
+        let told = match (before.get(table), now.get(table)) {
+            (Some(before), Some(now)) if before == now => continue,
+            (Some(Value::Array(before)), Some(Value::Array(now))) => {
+                let missing = |from: &[Value], of: &[Value], what: &str| -> Vec<String> {
+                    let lacks = from.iter().filter(|it| !of.contains(it));
+                    lacks.map(|it| format!("{what}: {}", it.as_str().unwrap_or_default())).collect()
+                };
+                [missing(before, now, "no longer a step"), missing(now, before, "a new step")]
+                    .concat()
+            }
+            (Some(before), Some(now)) => {
+                let keys: BTreeSet<&String> = [before, now]
+                    .iter()
+                    .filter_map(|it| it.as_object())
+                    .flat_map(|it| it.keys())
+                    .collect();
+                let shown = |of: &Value, key: &str| {
+                    of.get(key).map_or("nothing".to_owned(), |it| match it {
+                        Value::String(text) => text.clone(),
+                        other => other.to_string(),
+                    })
+                };
+                let differ = keys.into_iter().filter(|key| before.get(*key) != now.get(*key));
+                differ
+                    .map(|key| {
+                        format!("[{table}] {key}: {} -> {}", shown(before, key), shown(now, key))
+                    })
+                    .collect()
+            }
+            (None, _) => vec![format!("[{table}] is new")],
+            (_, None) => vec![format!("[{table}] is gone")],
+        };
+        differences.insert(table.clone(), told);
+    }
+    differences
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_are_told_in_the_words_of_the_stack_file() {
+        let tables = |value: Value| serde_json::from_value::<BTreeMap<_, _>>(value).unwrap();
+        let before = tables(json!({
+            "sns.catalogue": { "settle": "\"15m\"", "topic": "\"x\"" },
+            "sqs.old": {},
+            "steps": ["sns.enable/catalogue/b", "sqs.purge/old/b"],
+        }));
+        let now = tables(json!({
+            "sns.catalogue": { "settle": "\"10m\"", "topic": "\"x\"" },
+            "steps": ["sns.enable/catalogue/b"],
+        }));
+
+        let told: Vec<String> = differences(&before, &now).into_values().flatten().collect();
+
+        assert_eq!(
+            told,
+            [
+                "[sns.catalogue] settle: \"15m\" -> \"10m\"",
+                "[sqs.old] is gone",
+                "no longer a step: sqs.purge/old/b"
+            ]
+        );
+        assert!(differences(&now, &now).is_empty());
+    }
+}

@@ -1,0 +1,175 @@
+//! Taking a release back.
+
+use std::sync::Mutex;
+
+use super::{listed, turns::Turn};
+use crate::{
+    Engine, Error, Event, Outcome, Phase, Plan, Release, Report, Result, StepState, Store,
+    run::Task, stack_file::Writes,
+};
+
+/// What taking the open release back would mean now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WayBack {
+    /// Production has not moved: what the release has changed on the standby is taken back.
+    Standby,
+    /// Production goes back at once: the old stack was fed all the time.
+    Instant,
+    /// Production goes back at once, but these databases lack what was written to their partners.
+    LosesWrites(Vec<String>),
+    /// The old stack was begun to be switched off: only a release in the other direction leads back.
+    Reverse {
+        /// The databases of the old stack, which have received nothing for a while.
+        databases: Vec<String>,
+        /// What has been removed, without which there is no way back.
+        removed: Vec<String>,
+    },
+}
+
+impl Engine {
+    /// Returns what taking `release` back would mean now; `plan` is its plan.
+    pub fn way_back(&self, store: &Store, release: &Release, plan: &Plan) -> WayBack {
+        let databases = |which: fn(Writes) -> bool| -> Vec<String> {
+            let resources = self.resources.iter().map(|it| (it.declaration(), it.writes()));
+            let own = resources.filter(|(_, writes)| writes.is_some_and(which));
+            own.map(|(declaration, _)| declaration.key()).collect()
+        };
+        if release.has_begun(Phase::Retire, plan) {
+            let changed = release.journal.changed();
+            let removed = plan.steps().into_iter().map(|it| it.step.id()).filter(|it| {
+                matches!(it.name.as_str(), "aurora.delete" | "dynamodb.delete")
+                    && changed.contains(&it.key())
+            });
+            let removed = removed.map(|it| it.to_string()).collect();
+            return WayBack::Reverse { databases: databases(|_| true), removed };
+        }
+        let moved =
+            release.has_begun(Phase::Promote, plan) || store.pointer().active == release.target;
+        match databases(|it| it == Writes::Direct) {
+            _ if !moved => WayBack::Standby,
+            direct if direct.is_empty() => WayBack::Instant,
+            direct => WayBack::LosesWrites(direct),
+        }
+    }
+
+    /// Takes the open release back: traffic, pointer, exclusive consumers and alarms first, then in reverse
+    /// order what the release has changed on the standby, and nothing else.
+    ///
+    /// Where an undo fails, the release is stuck: called again, it goes on there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] without an open release; when it has begun to switch the old stack off; when it would lose
+    /// what was written to a database since production moved, unless that is accepted; and when the stack
+    /// file no longer has a step that would have to be taken back.
+    pub async fn rollback(
+        &self,
+        store: &Store,
+        plan: &Plan,
+        accept_data_loss: bool,
+    ) -> Result<Report> {
+        let Some(release) = store.release() else {
+            return Err(Error::refused("no release is open: there is nothing to take back"));
+        };
+        match self.way_back(store, &release, plan) {
+            // Decided when it began.
+            _ if release.going_back.is_some() => {}
+            WayBack::Standby | WayBack::Instant => {}
+            WayBack::LosesWrites(_) if accept_data_loss => {}
+            WayBack::LosesWrites(databases) => {
+                let since = store.pointer().since;
+                return Err(Error::refused(format!(
+                    "{} of stack {} lacks what was written since {}: accept that with `--accept-data-loss`",
+                    databases.join(", "),
+                    release.target.partner(),
+                    humantime::format_rfc3339_seconds(since)
+                )));
+            }
+            WayBack::Reverse { .. } => {
+                return Err(Error::refused(format!(
+                    "release {} has begun to switch stack {} off: only a release in the other direction leads \
+                     back",
+                    release.id,
+                    release.target.partner()
+                )));
+            }
+        }
+        self.working(store, self.take_back(store, plan)).await
+    }
+
+    /// Takes back what the open release has changed.
+    pub(super) async fn take_back(&self, store: &Store, plan: &Plan) -> Result<Report> {
+        let Some(release) = store.release() else {
+            return Ok(self.report(store, plan, Outcome::TakenBack));
+        };
+        let changed = release.journal.changed();
+        let known: Vec<String> = plan.steps().iter().map(|it| it.step.id().key()).collect();
+        let unknown: Vec<&str> = changed
+            .iter()
+            .map(String::as_str)
+            .filter(|it| !known.iter().any(|own| own == it))
+            .collect();
+        if !unknown.is_empty() {
+            return Err(Error::refused(format!(
+                "the stack file no longer has what release {} has changed and would have to take back: {}; put it \
+                 back until the release has ended",
+                release.id,
+                unknown.join(", ")
+            )));
+        }
+        store.going_back(self.clock.now()).await?;
+        let undone = plan.backwards();
+        let turns: Vec<Turn> = undone
+            .into_iter()
+            .map(|(planned, waits_for)| {
+                let key = planned.step.id().key();
+                // Whoever has moved the traffic, it goes back with the pointer.
+                let follows = planned.phase == Phase::Promote
+                    && key.starts_with("traffic.move/")
+                    && release.has_begun(Phase::Promote, plan);
+                let undo =
+                    (changed.contains(&key) || follows).then(|| planned.step.undo()).flatten();
+                let task = undo.map(|step| Task {
+                    step,
+                    phase: Some(planned.phase),
+                    undoes: Some(planned.step.clone()),
+                });
+                Turn { task, waits_for }
+            })
+            .collect();
+        let steps = turns.iter().filter(|it| it.task.is_some()).count();
+        (self.watcher)(Event::TakesBack { id: release.id.clone(), steps });
+        let warnings = Mutex::default();
+        let steps = self.take_turns(store, &turns, &warnings).await;
+
+        let any = |state| steps.iter().any(|it| it.state == state);
+        let outcome = if any(StepState::Failed) {
+            Outcome::Stuck
+        } else if any(StepState::Refused) {
+            Outcome::Refused
+        } else if any(StepState::Interrupted) || any(StepState::Pending) {
+            Outcome::Interrupted
+        } else {
+            store.close_release(Outcome::TakenBack, self.clock.now()).await?;
+            Outcome::TakenBack
+        };
+        let refused = steps.iter().filter(|it| it.state == StepState::Refused);
+        let refusals = refused.filter_map(|it| it.error.clone()).collect();
+        Ok(Report {
+            release: Some(release.id.clone()),
+            steps,
+            refusals,
+            warnings: listed(warnings),
+            ..self.report(store, plan, outcome)
+        })
+    }
+}
+
+impl Release {
+    /// Returns whether a step of `phase`, or of one after it, was about to change something.
+    pub(crate) fn has_begun(&self, phase: Phase, plan: &Plan) -> bool {
+        let changed = self.journal.changed();
+        let mut later = plan.steps().into_iter().filter(|it| it.phase >= phase);
+        later.any(|it| changed.contains(&it.step.id().key()))
+    }
+}

@@ -1,0 +1,320 @@
+//! [`FileStorage`], which keeps records in a folder: for one machine.
+
+use std::{
+    fmt,
+    fs::{self, File, TryLockError},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::storage::{Changes, Holder, Lease, Records, Storage};
+use crate::{Error, Result};
+
+/// The records of a release, whose second part is its id.
+const OF_RELEASES: [&str; 4] = ["journal", "note", "plan", "release"];
+
+/// The record that says which release is open.
+const OPEN: &str = "open";
+
+/// The record with which a store begins.
+const FIRST: &str = "store";
+
+/// Keeps records in a folder, for the processes of one machine.
+///
+/// `NAME.json` is replaced as a whole at each write: written beside, synchronised, renamed, and the folder
+/// synchronised, so that whoever reads sees the old text or the new one. When a release ends, its records move
+/// to a file of their own in `NAME.releases`, so that what is written at every step stays small. The lease is
+/// the operating system's lock on `NAME.lock`: it ends with the process.
+pub struct FileStorage {
+    folder: PathBuf,
+    name: String,
+    lock: Mutex<Option<File>>,
+    /// Is asked before each stage of a write, by tests that cut it there.
+    at_stage: AtStage,
+}
+
+type AtStage = Box<dyn Fn(Stage) -> io::Result<()> + Send + Sync>;
+
+/// The stages of replacing a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    Create,
+    Write,
+    SyncFile,
+    Rename,
+    SyncFolder,
+}
+
+/// What a file holds.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Text {
+    /// The number of the lease that it was written under.
+    fence: u64,
+    records: Records,
+}
+
+impl FileStorage {
+    /// Makes one for the stack file `name`, in `folder`. Nothing is read or written yet.
+    pub fn new(folder: &Path, name: &str) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            name: name.to_owned(),
+            lock: Mutex::default(),
+            at_stage: Box::new(|_| Ok(())),
+        }
+    }
+
+    /// Asks `at_stage` before each stage of a write: an error ends it there, as if the process were killed.
+    #[cfg(test)]
+    pub(super) fn cut(
+        self,
+        at_stage: impl Fn(Stage) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        Self { at_stage: Box::new(at_stage), ..self }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.join(format!("{}.json", self.name))
+    }
+
+    fn lock_file(&self) -> PathBuf {
+        self.folder.join(format!("{}.lock", self.name))
+    }
+
+    fn past_folder(&self) -> PathBuf {
+        self.folder.join(format!("{}.releases", self.name))
+    }
+
+    fn past_file(&self, release: &str) -> PathBuf {
+        self.past_folder().join(format!("{release}.json"))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<File>> {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Refuses to write without the lock, or when another has written itself into it since.
+    fn held(&self, lease: &Lease) -> Result<()> {
+        let lost = |to| Err(Error::LeaseLost { to });
+        if self.lock().is_none() {
+            return lost(None);
+        }
+        match read_text::<Holder>(&self.lock_file())? {
+            Some(holder) if holder.fence == lease.fence => Ok(()),
+            holder => lost(holder.map(|it| it.owner)),
+        }
+    }
+
+    fn text(&self) -> Result<Text> {
+        Ok(read_text(&self.file())?.unwrap_or_default())
+    }
+
+    fn save(&self, path: &Path, text: &impl Serialize) -> Result<()> {
+        let text = serde_json::to_string_pretty(text)
+            .map_err(|err| broken(path, "cannot be written", err))?;
+        self.replace(path, text.as_bytes()).map_err(|err| broken(path, "cannot be written", err))
+    }
+
+    fn replace(&self, path: &Path, text: &[u8]) -> io::Result<()> {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(folder)?;
+        // What a process has left behind that was killed here is written over.
+        let beside = path.with_extension("new");
+        (self.at_stage)(Stage::Create)?;
+        let mut file = File::create(&beside)?;
+        (self.at_stage)(Stage::Write)?;
+        file.write_all(text)?;
+        (self.at_stage)(Stage::SyncFile)?;
+        file.sync_all()?;
+        (self.at_stage)(Stage::Rename)?;
+        fs::rename(&beside, path)?;
+        (self.at_stage)(Stage::SyncFolder)?;
+        File::open(folder)?.sync_all()
+    }
+
+    /// Returns the ids of the releases that have ended.
+    fn past(&self) -> Result<Vec<String>> {
+        let folder = self.past_folder();
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(err) => return Err(broken(&folder, "cannot be read", err)),
+        };
+        let mut ids = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(|err| broken(&folder, "cannot be read", err))?.path();
+            if path.extension().is_some_and(|it| it == "json") {
+                ids.extend(path.file_stem().and_then(|it| it.to_str()).map(str::to_owned));
+            }
+        }
+        ids.sort();
+        Ok(ids)
+    }
+}
+
+#[async_trait]
+impl Storage for FileStorage {
+    fn place(&self) -> String {
+        self.file().display().to_string()
+    }
+
+    fn lease_lasts(&self) -> Option<Duration> {
+        None
+    }
+
+    async fn read(&self, prefix: &str) -> Result<Records> {
+        let mut records = self.text()?.records;
+        records.retain(|key, _| key.starts_with(prefix));
+        let mut parts = prefix.split('/');
+        if !parts.next().is_some_and(|it| OF_RELEASES.contains(&it)) {
+            return Ok(records);
+        }
+        let past = match (parts.next(), parts.next()) {
+            (Some(release), Some(_)) => vec![release.to_owned()],
+            (start, _) => {
+                let mut past = self.past()?;
+                past.retain(|it| it.starts_with(start.unwrap_or_default()));
+                past
+            }
+        };
+        for release in past {
+            let text: Text = read_text(&self.past_file(&release))?.unwrap_or_default();
+            // Killed between the two files of an ended release, it is in both: the newer one counts.
+            for (key, value) in text.records {
+                if key.starts_with(prefix) {
+                    records.entry(key).or_insert(value);
+                }
+            }
+        }
+        Ok(records)
+    }
+
+    async fn write(&self, lease: &Lease, changes: &Changes) -> Result<()> {
+        self.held(lease)?;
+        let mut text = self.text()?;
+        if text.fence == 0 && !changes.contains_key(FIRST) {
+            let what = "is gone: put it back from a copy, or `bluegreen adopt` again".to_owned();
+            return Err(Error::Store { place: self.place(), what, source: None });
+        }
+        let open = text.records.get(OPEN).and_then(|it| it.as_str().map(str::to_owned));
+        text.fence = lease.fence;
+        for (key, value) in changes {
+            match value {
+                Some(value) => text.records.insert(key.clone(), value.clone()),
+                None => text.records.remove(key),
+            };
+        }
+        let ended = open.filter(|_| matches!(changes.get(OPEN), Some(None)));
+        if let Some(release) = ended {
+            let (own, rest) =
+                std::mem::take(&mut text.records).into_iter().partition(|(key, _)| {
+                    let mut parts = key.split('/');
+                    parts.next().is_some_and(|it| OF_RELEASES.contains(&it))
+                        && parts.next() == Some(release.as_str())
+                });
+            self.save(&self.past_file(&release), &Text { fence: lease.fence, records: own })?;
+            text.records = rest;
+        }
+        self.save(&self.file(), &text)
+    }
+
+    async fn holder(&self) -> Result<Option<Holder>> {
+        let path = self.lock_file();
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(err) => return Err(broken(&path, "cannot be read", err)),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => {
+                // Who holds it writes its name a moment later.
+                let nobody = || Holder {
+                    owner: format!("a process that holds `{}`", path.display()),
+                    since: SystemTime::UNIX_EPOCH,
+                    fence: 0,
+                    beat: 0,
+                    lasts: Duration::ZERO,
+                };
+                Ok(Some(read_text(&path).ok().flatten().unwrap_or_else(nobody)))
+            }
+            Err(TryLockError::Error(err)) => Err(broken(&path, "cannot be locked", err)),
+        }
+    }
+
+    async fn take(
+        &self,
+        owner: &str,
+        now: SystemTime,
+        _seen: Option<&Holder>,
+    ) -> Result<Option<Lease>> {
+        let path = self.lock_file();
+        let unlockable = |err| broken(&path, "cannot be locked", err);
+        fs::create_dir_all(&self.folder).map_err(unlockable)?;
+        let mut file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(unlockable)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(err)) => return Err(unlockable(err)),
+        }
+        let before = read_text::<Holder>(&path).ok().flatten().map_or(0, |it| it.fence);
+        let fence = before.max(self.text()?.fence) + 1;
+        let lasts = Duration::ZERO;
+        let holder = Holder { owner: owner.to_owned(), since: now, fence, beat: 0, lasts };
+        let text = serde_json::to_string(&holder).map_err(|err| unlockable(err.into()))?;
+        // In place: a file that is renamed over it would be another lock.
+        file.set_len(0)
+            .and_then(|()| file.write_all(text.as_bytes()))
+            .and_then(|()| file.sync_all())
+            .map_err(unlockable)?;
+        *self.lock() = Some(file);
+        Ok(Some(Lease { owner: owner.to_owned(), fence }))
+    }
+
+    async fn renew(&self, lease: &Lease) -> Result<()> {
+        self.held(lease)
+    }
+
+    async fn give_back(&self, _lease: &Lease) -> Result<()> {
+        *self.lock() = None;
+        Ok(())
+    }
+}
+
+/// Reads a file that may not be there.
+fn read_text<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(err) => return Err(broken(path, "cannot be read", err)),
+    };
+    let what = "is not what `bluegreen` writes: put it back from a copy, or remove it and \
+                `bluegreen adopt` again";
+    serde_json::from_str(&text).map(Some).map_err(|err| broken(path, what, err))
+}
+
+fn broken(
+    path: &Path,
+    what: &str,
+    err: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> Error {
+    let place = path.display().to_string();
+    Error::Store { place, what: what.to_owned(), source: Some(err.into()) }
+}
+
+impl fmt::Debug for FileStorage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileStorage").field("file", &self.file()).finish_non_exhaustive()
+    }
+}
