@@ -296,7 +296,7 @@ impl SimulatedAccount {
             }
             Some(Fault::Denied) => {
                 let arn = principal.map(|it| it.arn.clone()).unwrap_or_default();
-                Err(services::denied(call, &arn, "*"))
+                Err(services::denied(call, &call.action(), &arn, "*"))
             }
             _ => may(world, call, principal)
                 .and_then(|()| match rates.take(call, now) {

@@ -38,7 +38,7 @@ impl Record {
 
     /// Returns whether the operation is one that changes something.
     pub fn is_change(&self) -> bool {
-        let reads = ["Describe", "Get", "List", "BatchGet"];
+        let reads = ["Describe", "Get", "List", "BatchGet", "Query"];
         !reads.iter().any(|it| self.operation.starts_with(it))
     }
 }

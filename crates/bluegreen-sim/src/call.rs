@@ -71,12 +71,15 @@ pub struct Refusal {
     pub message: String,
     /// The code in the header that services have which used to speak the query protocol (SQS).
     pub query_code: Option<String>,
+    /// The members that the error has besides code and message, by name, in services that speak JSON.
+    pub details: Box<Value>,
 }
 
 impl Refusal {
     /// Makes a refusal.
     pub fn new(status: u16, code: &str, message: impl Into<String>) -> Self {
-        Self { status, code: code.to_owned(), message: message.into(), query_code: None }
+        let (code, message) = (code.to_owned(), message.into());
+        Self { status, code, message, query_code: None, details: Box::default() }
     }
 
     /// Makes a refusal with the status 400.

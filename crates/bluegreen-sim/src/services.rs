@@ -32,6 +32,8 @@ pub(crate) struct Concerns(pub(crate) Vec<Concern>);
 /// A resource that a call concerns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Concern {
+    /// The permission that is needed for it, where that is not the call's own: `dynamodb:PutItem`.
+    pub(crate) action: Option<String>,
     /// Its ARN; `*` where AWS knows no resource.
     pub(crate) resource: String,
     /// The values of condition keys: `ecs:cluster`.
@@ -46,8 +48,7 @@ impl Concerns {
 
     /// A call about these ARNs.
     pub(crate) fn on(resources: impl IntoIterator<Item = String>) -> Self {
-        let concern = |resource| Concern { resource, conditions: BTreeMap::new() };
-        Self(resources.into_iter().map(concern).collect())
+        Self(resources.into_iter().map(Concern::on).collect())
     }
 
     /// Adds the value of a condition key, which it has for all of them.
@@ -58,6 +59,11 @@ impl Concerns {
 }
 
 impl Concern {
+    /// Something with this ARN.
+    pub(crate) fn on(resource: String) -> Self {
+        Self { action: None, resource, conditions: BTreeMap::new() }
+    }
+
     /// Adds the value of a condition key.
     pub(crate) fn give(&mut self, key: &str, value: &str) {
         self.conditions.entry(key.to_owned()).or_default().push(value.to_owned());
@@ -154,8 +160,7 @@ pub(crate) fn throttled(service: &str) -> Refusal {
 }
 
 /// Says that the principal may not do this, in the words of each service.
-pub(crate) fn denied(call: &Call, principal: &str, resource: &str) -> Refusal {
-    let action = call.action();
+pub(crate) fn denied(call: &Call, action: &str, principal: &str, resource: &str) -> Refusal {
     let message = format!(
         "User: {principal} is not authorized to perform: {action} on resource: {resource} because no \
          identity-based policy allows the {action} action"

@@ -79,6 +79,8 @@ pub struct Times {
     pub consumer: Range,
     /// How long a table is `DELETING`, `CREATING` or `UPDATING`.
     pub table: Range,
+    /// How long a read of an item that is not consistent may show what was there before a write.
+    pub replica: Range,
     /// How long traffic needs to move from one stack to the other.
     pub traffic: Range,
 }
@@ -108,6 +110,7 @@ impl Default for Times {
             task_stop: Range::seconds(5, 60),
             consumer: Range::seconds(10, 240),
             table: Range::seconds(20, 240),
+            replica: Range::milliseconds(0, 1_000),
             traffic: Range::seconds(5, 120),
         }
     }
@@ -139,6 +142,7 @@ impl Times {
             task_stop: none,
             consumer: none,
             table: none,
+            replica: none,
             traffic: none,
         }
     }

@@ -38,7 +38,7 @@ pub struct World {
     pub cloudwatch: services::CloudWatch,
     /// Streams and their consumers.
     pub kinesis: services::Kinesis,
-    /// Tables.
+    /// Tables, with their items.
     pub dynamodb: services::DynamoDb,
     /// Deployments.
     pub codedeploy: services::CodeDeploy,

@@ -54,10 +54,12 @@ pub(super) fn may(
         concern.give("aws:PrincipalAccount", &world.account);
         concern.give("aws:PrincipalArn", &principal.identity());
         concern.give("aws:SecureTransport", "true");
-        let services::Concern { resource, conditions } = concern;
-        let question = Question { action: call.action(), resource, conditions };
+        let services::Concern { action, resource, conditions } = concern;
+        let action = action.unwrap_or_else(|| call.action());
+        let question = Question { action, resource, conditions };
         if policy.decide(&question) != Decision::Allowed {
-            return Err(services::denied(call, &principal.arn, &question.resource));
+            let Question { action, resource, .. } = &question;
+            return Err(services::denied(call, action, &principal.arn, resource));
         }
     }
     Ok(())

@@ -1,19 +1,31 @@
-//! DynamoDB: tables.
+//! DynamoDB: tables, and the items in them.
 
-use std::collections::BTreeMap;
+mod conditions;
+mod expressions;
+mod items;
+mod numbers;
+mod query;
+mod tables;
+mod transactions;
+mod updates;
+mod values;
 
-use serde_json::json;
+use std::{collections::BTreeMap, time::Duration};
 
-use super::{Concerns, unknown};
-use crate::{Call, Event, Lagging, Refusal, World, call::Answer};
+use serde_json::{Map, Value};
+
+use super::{Concern, Concerns, unknown};
+use crate::{Call, Lagging, Refusal, World, call::Answer};
 
 /// What there is of DynamoDB.
 #[derive(Debug, Default)]
 pub struct DynamoDb {
     tables: BTreeMap<String, Table>,
+    /// The transactions that were done, by their tokens: when, and what was asked.
+    transactions: BTreeMap<String, (Duration, Value)>,
 }
 
-/// A table.
+/// A table. Its keys are texts: the hash key, and the range key if it has one.
 #[derive(Clone, Debug)]
 pub struct Table {
     /// Its name.
@@ -22,14 +34,36 @@ pub struct Table {
     pub protected: bool,
     /// The Regions of its replicas.
     pub replicas: Vec<String>,
+    /// The attribute that is its hash key.
+    hash: String,
+    /// The attribute that is its range key.
+    range: Option<String>,
+    /// The items, each with what reads that are not consistent may still be shown; `None` is no item.
+    items: BTreeMap<Key, Lagging<Option<Item>>>,
     status: Lagging<String>,
     generation: u64,
 }
+
+/// An item: its attributes by name, each with its type as on the wire, `{"S": "open"}`.
+pub type Item = Map<String, Value>;
+
+/// The values of an item's hash key and range key.
+type Key = (String, Option<String>);
 
 impl Table {
     /// Returns its status as it really is: `CREATING`, `ACTIVE`, `UPDATING`, `DELETING`.
     pub fn status(&self) -> &str {
         self.status.real()
+    }
+
+    /// Returns the items as they really are, in the order of their keys.
+    pub fn items(&self) -> impl Iterator<Item = &Item> {
+        self.items.values().filter_map(|it| it.real().as_ref())
+    }
+
+    /// Returns an item as it really is.
+    pub fn item(&self, hash: &str, range: Option<&str>) -> Option<&Item> {
+        self.items.get(&(hash.to_owned(), range.map(str::to_owned)))?.real().as_ref()
     }
 }
 
@@ -55,13 +89,16 @@ impl DynamoDb {
 }
 
 impl World {
-    /// Adds a table that is `ACTIVE`.
+    /// Adds an empty table that is `ACTIVE`, with the hash key `pk` and the range key `sk`.
     pub fn add_table(&mut self, name: &str) {
         let generation = self.next_number();
         let table = Table {
             name: name.to_owned(),
             protected: false,
             replicas: Vec::new(),
+            hash: "pk".to_owned(),
+            range: Some("sk".to_owned()),
+            items: BTreeMap::new(),
             status: Lagging::new("ACTIVE".to_owned()),
             generation,
         };
@@ -74,44 +111,49 @@ impl World {
             change(table);
         }
     }
-}
 
-pub(super) fn happen(world: &mut World, event: DynamoDbEvent) {
-    let shown = world.now();
-    let tables = &mut world.dynamodb.tables;
-    match event {
-        DynamoDbEvent::Active(name, generation) => {
-            if let Some(it) = tables.get_mut(&name).filter(|it| it.generation == generation) {
-                it.status.set("ACTIVE".to_owned(), shown);
-            }
-        }
-        DynamoDbEvent::Gone(name, generation) => {
-            if tables.get(&name).is_some_and(|it| it.generation == generation) {
-                tables.remove(&name);
-            }
-        }
+    /// Puts an item into a table, for all to see at once: `{"pk": {"S": "shop"}, "sk": {"S": "lock"}}`.
+    ///
+    /// # Errors
+    ///
+    /// What AWS would refuse, and a table that is not there.
+    pub fn add_item(&mut self, table: &str, item: &Value) -> Result<(), Refusal> {
+        let found = self.dynamodb.tables.get_mut(table).ok_or_else(missing)?;
+        let item = values::item(Some(item), "Item")?;
+        let key = found.key_in(&item)?;
+        found.items.insert(key, Lagging::new(Some(item)));
+        Ok(())
     }
 }
 
+pub(super) use tables::happen;
+
 pub(super) fn answer(world: &mut World, call: &Call) -> Answer {
     match call.operation.as_str() {
-        "CreateTable" => create(world, call),
-        "DeleteTable" => delete(world, call),
-        "DescribeTable" => {
-            let table = table(world, call)?.clone();
-            Ok(json!({ "Table": shown(world, &table, table.status.seen(world.now())) }))
-        }
-        "ListTables" => {
-            Ok(json!({ "TableNames": world.dynamodb.tables.keys().collect::<Vec<_>>() }))
-        }
-        "UpdateTable" => update(world, call),
+        "DeleteItem" => items::delete(world, call),
+        "GetItem" => items::get(world, call),
+        "PutItem" => items::put(world, call),
+        "Query" => query::query(world, call),
+        "TransactWriteItems" => transactions::write(world, call),
+        "UpdateItem" => items::update(world, call),
+        operation if operation.contains("Table") => tables::answer(world, call),
         _ => Err(unknown(call)),
     }
 }
 
 pub(super) fn concerns(world: &World, call: &Call) -> Concerns {
+    let arn = |name: &str| world.arn("dynamodb", &format!("table/{}", name_of(name)));
+    if call.operation == "TransactWriteItems" {
+        // A transaction needs the permission for each thing that it does, and none of its own.
+        let actions = transactions::actions(&call.parameters);
+        let concerns = actions.map(|(action, table)| Concern {
+            action: Some(action.to_owned()),
+            ..Concern::on(arn(table))
+        });
+        return Concerns(concerns.collect());
+    }
     match call.text("TableName") {
-        Some(name) => Concerns::on([world.arn("dynamodb", &format!("table/{}", name_of(name)))]),
+        Some(name) => Concerns::on([arn(name)]),
         None => Concerns::everything(),
     }
 }
@@ -120,175 +162,36 @@ fn name_of(name_or_arn: &str) -> &str {
     name_or_arn.rsplit('/').next().unwrap_or(name_or_arn)
 }
 
-fn table<'a>(world: &'a mut World, call: &Call) -> Result<&'a mut Table, Refusal> {
-    let name = name_of(call.required("TableName")?);
-    world.dynamodb.tables.get_mut(name).ok_or_else(|| {
-        let message = format!("Requested resource not found: Table: {name} not found");
-        Refusal::bad("ResourceNotFoundException", message)
-    })
+fn invalid(message: impl Into<String>) -> Refusal {
+    Refusal::bad("ValidationException", message)
 }
 
-fn shown(world: &World, table: &Table, status: &str) -> serde_json::Value {
-    let replicas: Vec<_> = table.replicas.iter().map(|it| json!({ "RegionName": it })).collect();
-    json!({
-        "TableName": table.name,
-        "TableArn": world.arn("dynamodb", &format!("table/{}", table.name)),
-        "TableStatus": status,
-        "DeletionProtectionEnabled": table.protected,
-        "ItemCount": 0,
-        "TableSizeBytes": 0,
-        "Replicas": if replicas.is_empty() { serde_json::Value::Null } else { replicas.into() },
-    })
+fn missing() -> Refusal {
+    Refusal::bad("ResourceNotFoundException", "Requested resource not found")
 }
 
-fn delete(world: &mut World, call: &Call) -> Answer {
-    let (lasts, shown_until) = (world.draw(world.times.table), world.stale_until());
-    let it = table(world, call)?;
-    if it.protected {
-        // §10.
-        return Err(Refusal::bad(
-            "ValidationException",
-            "Resource cannot be deleted as it is currently protected against deletion. Disable deletion \
-             protection first.",
-        ));
+/// Refuses parameters that AWS may know and that the account does not: none is passed over.
+fn check_known(parameters: &Value, known: &[&str]) -> Result<(), Refusal> {
+    let mut given = parameters.as_object().into_iter().flat_map(Map::keys);
+    match given.find(|it| !known.contains(&it.as_str())) {
+        Some(other) => Err(invalid(format!("the simulated account does not know {other}"))),
+        None => Ok(()),
     }
-    if !it.replicas.is_empty() {
-        return Err(Refusal::bad(
-            "ValidationException",
-            "Table cannot be deleted while it has replicas in other Regions.",
-        ));
-    }
-    match it.status() {
-        // §10: to delete it again is no error.
-        "DELETING" => {}
-        "ACTIVE" => {
-            it.status.set("DELETING".to_owned(), shown_until);
-            let event = DynamoDbEvent::Gone(it.name.clone(), it.generation);
-            world.schedule(lasts, Event::DynamoDb(event));
-        }
-        status => {
-            let message =
-                format!("Attempt to change a resource which is still in use: Table is {status}");
-            return Err(Refusal::bad("ResourceInUseException", message));
-        }
-    }
-    let it = table(world, call)?.clone();
-    let answer = json!({ "TableDescription": shown(world, &it, it.status()) });
-    let now = world.now();
-    world.advance(now);
-    Ok(answer)
 }
 
-fn create(world: &mut World, call: &Call) -> Answer {
-    let name = call.required("TableName")?.to_owned();
-    if world.dynamodb.tables.contains_key(&name) {
-        let message = format!("Table already exists: {name}");
-        return Err(Refusal::bad("ResourceInUseException", message));
+/// Returns the name of the table that a request about items is for, if it serves.
+///
+/// A table that is `CREATING` has no items yet. One that is `DELETING` may still serve, and may not (§10).
+fn serving(world: &mut World, parameters: &Value) -> Result<String, Refusal> {
+    let name = parameters.get("TableName").and_then(Value::as_str).map(name_of);
+    let name = name.ok_or_else(|| invalid("TableName is required"))?;
+    let table = world.dynamodb.tables.get(name).ok_or_else(missing)?;
+    match table.status() {
+        "CREATING" => Err(missing()),
+        "DELETING" if world.random.bool() => Err(missing()),
+        _ => Ok(name.to_owned()),
     }
-    world.add_table(&name);
-    let protected = call.flag("DeletionProtectionEnabled").unwrap_or_default();
-    world.change_table(&name, |it| {
-        it.protected = protected;
-        it.status = Lagging::new("CREATING".to_owned());
-    });
-    become_active(world, &name);
-    let it = world.dynamodb.tables[&name].clone();
-    Ok(json!({ "TableDescription": shown(world, &it, it.status()) }))
-}
-
-fn update(world: &mut World, call: &Call) -> Answer {
-    let protected = call.flag("DeletionProtectionEnabled");
-    let shown_until = world.stale_until();
-    let it = table(world, call)?;
-    if it.status() != "ACTIVE" {
-        let message =
-            format!("Attempt to change a resource which is still in use: Table is {}", it.status());
-        return Err(Refusal::bad("ResourceInUseException", message));
-    }
-    if let Some(protected) = protected {
-        it.protected = protected;
-    }
-    it.status.set("UPDATING".to_owned(), shown_until);
-    let name = it.name.clone();
-    become_active(world, &name);
-    let it = world.dynamodb.tables[&name].clone();
-    Ok(json!({ "TableDescription": shown(world, &it, it.status()) }))
-}
-
-fn become_active(world: &mut World, name: &str) {
-    let lasts = world.draw(world.times.table);
-    let generation = world.dynamodb.tables[name].generation;
-    world.schedule(lasts, Event::DynamoDb(DynamoDbEvent::Active(name.to_owned(), generation)));
-    let now = world.now();
-    world.advance(now);
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::{Range, Settings, services::testing::call};
-
-    fn ask(world: &mut World, operation: &str) -> Answer {
-        answer(world, &call("dynamodb", operation, json!({ "TableName": "sessions-a" })))
-    }
-
-    fn world() -> World {
-        let mut world = World::new(&Settings::default());
-        world.add_table("sessions-a");
-        world
-    }
-
-    #[test]
-    fn a_table_is_deleting_for_a_while_and_then_it_is_not_there() {
-        let mut world = world();
-        world.times.stale = Range::seconds(2, 2);
-
-        ask(&mut world, "DeleteTable").unwrap();
-        let early = ask(&mut world, "DescribeTable").unwrap();
-        world.advance(Duration::from_secs(2));
-        let seen = ask(&mut world, "DescribeTable").unwrap();
-        let again = ask(&mut world, "DeleteTable");
-        world.advance(Duration::from_secs(600));
-        let gone = ask(&mut world, "DescribeTable").unwrap_err();
-
-        assert_eq!(early["Table"]["TableStatus"], "ACTIVE", "a reader is told late");
-        assert_eq!(seen["Table"]["TableStatus"], "DELETING");
-        assert!(again.is_ok(), "to delete it again is no error");
-        assert_eq!(gone.code, "ResourceNotFoundException");
-    }
-
-    #[test]
-    fn a_protected_table_stays() {
-        let mut world = world();
-        world.change_table("sessions-a", |it| it.protected = true);
-
-        let refusal = ask(&mut world, "DeleteTable").unwrap_err();
-
-        assert_eq!(refusal.code, "ValidationException");
-        assert!(refusal.message.contains("protected against deletion"));
-    }
-
-    #[test]
-    fn a_table_with_replicas_stays() {
-        let mut world = world();
-        world.change_table("sessions-a", |it| it.replicas.push("eu-central-1".to_owned()));
-
-        let refusal = ask(&mut world, "DeleteTable").unwrap_err();
-
-        assert!(refusal.message.contains("replicas"));
-    }
-
-    #[test]
-    fn a_table_that_is_being_changed_is_in_use() {
-        let mut world = world();
-        ask(&mut world, "UpdateTable").unwrap();
-
-        let refusal = ask(&mut world, "DeleteTable").unwrap_err();
-        world.advance(Duration::from_secs(600));
-
-        assert_eq!(refusal.code, "ResourceInUseException");
-        assert!(ask(&mut world, "DeleteTable").is_ok());
-    }
-}
+mod tests;

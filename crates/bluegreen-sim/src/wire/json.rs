@@ -23,7 +23,10 @@ pub(super) fn write(version: &str, output: &Value) -> Response {
 }
 
 pub(super) fn refuse(version: &str, refusal: &Refusal) -> Response {
-    let body = json!({ "__type": refusal.code, "message": refusal.message });
+    let mut body = json!({ "__type": refusal.code, "message": refusal.message });
+    if let (Value::Object(body), Value::Object(details)) = (&mut body, plain(&refusal.details)) {
+        body.extend(details);
+    }
     let mut response = response(version, refusal.status, &body);
     if let Some(code) = &refusal.query_code {
         response.headers.push(("x-amzn-query-error", format!("{code};Sender")));
