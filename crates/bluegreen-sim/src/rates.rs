@@ -73,7 +73,9 @@ fn limit(call: &Call) -> Option<Limit> {
         ("kinesis", "PutRecord") => None,
         ("kinesis", _) => limit(&call.operation, 5.0, 5.0),
         // §3.2: the bucket of reading calls of a cluster.
-        ("ecs", "DescribeServices") => limit("reads", 20.0, 50.0),
+        ("ecs", "DescribeServices" | "DescribeTasks") => limit("reads", 20.0, 50.0),
+        // §3.1.
+        ("ecs", "RunTask") => limit("RunTask", 20.0, 100.0),
         _ => None,
     }
 }

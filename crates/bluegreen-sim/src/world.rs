@@ -24,7 +24,7 @@ pub struct World {
     pub rds: services::Rds,
     /// What Application Auto Scaling keeps in its limits.
     pub scaling: services::Scaling,
-    /// Services and task sets.
+    /// Services, task sets, and tasks that run alone.
     pub ecs: services::Ecs,
     /// Queues, with their messages.
     pub sqs: services::Sqs,

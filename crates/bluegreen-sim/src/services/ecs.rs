@@ -1,4 +1,7 @@
-//! ECS: services that reach their count task by task.
+//! ECS: services that reach their count task by task, and tasks that run alone.
+
+mod definitions;
+mod tasks;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,6 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 
+pub use self::tasks::{Task, TaskRun};
 use super::{Concerns, scaling, unknown};
 use crate::{Call, Event, Lagging, Refusal, World, call::Answer};
 
@@ -44,7 +48,14 @@ const LEFT_BY_EXTERNAL: [&str; 8] = [
 pub struct Ecs {
     clusters: BTreeSet<String>,
     services: BTreeMap<(String, String), Service>,
-    definitions: BTreeMap<String, u32>,
+    /// The names of the containers of each revision, by family.
+    definitions: BTreeMap<String, Vec<Vec<String>>>,
+    /// The tasks that run alone, and those that did, by their ids.
+    tasks: BTreeMap<String, Task>,
+    /// How the tasks of a family run.
+    runs: BTreeMap<String, TaskRun>,
+    /// What was started by calls with a token, by cluster and token.
+    started: BTreeMap<(String, String), tasks::Started>,
 }
 
 /// A service.
@@ -81,12 +92,19 @@ impl Service {
 pub enum EcsEvent {
     /// A task of a service, by cluster and name, starts, runs or stops.
     Task(String, String),
+    /// A task that runs alone, by its id and how often somebody has stopped it, gets on.
+    Alone(String, u64),
 }
 
 impl Ecs {
     /// Returns all services.
     pub fn services(&self) -> impl Iterator<Item = &Service> {
         self.services.values()
+    }
+
+    /// Returns all tasks that run alone, and those that did, by their ids.
+    pub fn tasks(&self) -> impl Iterator<Item = &Task> {
+        self.tasks.values()
     }
 
     fn find(&mut self, cluster: &str, service: &str) -> Option<&mut Service> {
@@ -152,9 +170,15 @@ fn begin(world: &mut World, cluster: &str, name: &str) {
     }
 }
 
-/// Lets the next task start or stop: each takes its time, one after the other.
 pub(super) fn happen(world: &mut World, event: EcsEvent) {
-    let EcsEvent::Task(cluster, name) = event;
+    match event {
+        EcsEvent::Task(cluster, name) => next_task(world, cluster, name),
+        EcsEvent::Alone(id, generation) => tasks::get_on(world, &id, generation),
+    }
+}
+
+/// Lets the next task of a service start or stop: each takes its time, one after the other.
+fn next_task(world: &mut World, cluster: String, name: String) {
     // Tasks are as slow as the change of which they are, whichever call is answered just now.
     let [start, stop] =
         [world.times.task_start, world.times.task_stop].map(|it| it.draw(&mut world.random));
@@ -184,12 +208,15 @@ pub(super) fn answer(world: &mut World, call: &Call) -> Answer {
         }
         "CreateService" => create(world, call),
         "DescribeServices" => describe(world, call),
+        "DescribeTasks" => tasks::describe(world, call),
         "ListServices" => {
             let cluster = known_cluster(world, call)?;
             let own = world.ecs.services.values().filter(|it| it.cluster == cluster);
             Ok(json!({ "serviceArns": own.map(|it| arn(world, it)).collect::<Vec<_>>() }))
         }
-        "RegisterTaskDefinition" => define(world, call),
+        "RegisterTaskDefinition" => definitions::register(world, call),
+        "RunTask" => tasks::run(world, call),
+        "StopTask" => tasks::stop(world, call),
         "UpdateService" => update(world, call),
         _ => Err(unknown(call)),
     }
@@ -197,13 +224,21 @@ pub(super) fn answer(world: &mut World, call: &Call) -> Answer {
 
 pub(super) fn concerns(world: &World, call: &Call) -> Concerns {
     let cluster = cluster_of(call);
-    let mut named = call.texts("services");
-    named.extend(call.text("service"));
-    if named.is_empty() {
+    let last = |it: &str| it.rsplit('/').next().unwrap_or_default().to_owned();
+    let service = |it: &&str| world.arn("ecs", &format!("service/{cluster}/{}", last(it)));
+    let task = |it: &&str| tasks::arn(world, &cluster, it);
+    let arns: Vec<_> = match call.operation.as_str() {
+        "RunTask" => {
+            let definition = call.text("taskDefinition").unwrap_or_default();
+            vec![definitions::arn_of(world, definition)]
+        }
+        "DescribeTasks" => call.texts("tasks").iter().map(task).collect(),
+        "StopTask" => call.text("task").iter().map(task).collect(),
+        _ => call.texts("services").iter().chain(&call.text("service")).map(service).collect(),
+    };
+    if arns.is_empty() {
         return Concerns::everything();
     }
-    let last = |it: &str| it.rsplit('/').next().unwrap_or_default().to_owned();
-    let arns = named.iter().map(|it| world.arn("ecs", &format!("service/{cluster}/{}", last(it))));
     Concerns::on(arns).given("ecs:cluster", &world.arn("ecs", &format!("cluster/{cluster}")))
 }
 
@@ -359,16 +394,6 @@ fn create(world: &mut World, call: &Call) -> Answer {
     world.advance(now);
     let service = world.ecs.find(&cluster, &name).cloned();
     Ok(json!({ "service": service.map(|it| shown(world, &it, now)) }))
-}
-
-fn define(world: &mut World, call: &Call) -> Answer {
-    let family = call.text("family").ok_or_else(|| invalid("family is required"))?.to_owned();
-    let revision = world.ecs.definitions.entry(family.clone()).or_default();
-    *revision += 1;
-    let revision = *revision;
-    let arn = world.arn("ecs", &format!("task-definition/{family}:{revision}"));
-    let definition = json!({ "taskDefinitionArn": arn, "family": family, "revision": revision });
-    Ok(json!({ "taskDefinition": definition }))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Services that reach their count task by task.
 
+mod tasks;
+
 use super::*;
 use crate::{Range, Settings, Times, services::testing::call};
 
