@@ -257,10 +257,11 @@ impl SimulatedAccount {
             }
             return Err(ConnectionBroken);
         }
-        let answer = self.decide(&call, step, fault);
+        let (answer, work) = self.decide(&call, step, fault);
         if fault == Some(Fault::DiesAfter) {
             self.die().await;
         }
+        pause(work).await;
         if let Some(Fault::Slow(more)) = fault {
             pause(more).await;
         }
@@ -279,8 +280,13 @@ impl SimulatedAccount {
         pause(NEVER).await;
     }
 
-    /// Decides on a call, lets it take effect, and notes it.
-    fn decide(&self, call: &Call, step: Option<String>, fault: Option<Fault>) -> Answer {
+    /// Decides on a call, lets it take effect, and notes it. Also says how long its answer takes to work out.
+    fn decide(
+        &self,
+        call: &Call,
+        step: Option<String>,
+        fault: Option<Fault>,
+    ) -> (Answer, Duration) {
         let now = self.elapsed();
         let mut inner = self.lock();
         let Inner { world, rates, principals, .. } = &mut *inner;
@@ -307,6 +313,7 @@ impl SimulatedAccount {
         };
         world.slowness = 1;
         world.breaks = false;
+        let work = std::mem::take(&mut world.work);
         let outcome = match (&answer, fault) {
             (Ok(_), Some(Fault::LostAfter | Fault::DiesAfter)) => Outcome::AnswerLost,
             (Ok(_), _) => Outcome::Answered,
@@ -314,7 +321,7 @@ impl SimulatedAccount {
         };
         drop(inner);
         self.note(call, step, outcome);
-        answer
+        (answer, work)
     }
 
     fn principal<'a>(

@@ -51,6 +51,8 @@ pub struct World {
     pub(crate) random: fastrand::Rng,
     pub(crate) slowness: u32,
     pub(crate) breaks: bool,
+    /// How long the present call's answer takes to work out: a function's time.
+    pub(crate) work: Duration,
     pub(crate) produces: bool,
     /// The ARN of whoever makes the present call.
     pub(crate) asking: String,
@@ -134,6 +136,7 @@ impl World {
             random: fastrand::Rng::with_seed(settings.seed),
             slowness: 1,
             breaks: false,
+            work: Duration::ZERO,
             produces: true,
             asking: String::new(),
             queue_host: settings.queue_host.clone(),

@@ -73,3 +73,28 @@ async fn who_dies_at_a_call_hears_nothing_and_its_call_has_arrived_or_not() {
         });
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_function_takes_its_time_to_answer_and_has_begun_at_once() {
+    let account = SimulatedAccount::new(Settings::default());
+    account.world(|world| {
+        world.add_function("migrate-b", 60);
+        world.set_invocation_time("migrate-b", Duration::from_secs(9));
+    });
+    let invoke = wire::Request {
+        uri: "/2015-03-31/functions/migrate-b/invocations".to_owned(),
+        content_type: String::new(),
+        authorization: start().authorization.replace("/rds/", "/lambda/"),
+        body: b"{}".to_vec(),
+        ..start()
+    };
+
+    let answer = account.answer(invoke).await.unwrap();
+
+    assert_eq!(answer.status, 200);
+    assert!(account.elapsed() >= Duration::from_secs(9), "{:?}", account.elapsed());
+    account.world(|world| {
+        let invoked = world.lambda.invocations("migrate-b").next().unwrap();
+        assert!(invoked.at < Duration::from_secs(1), "{invoked:?}");
+    });
+}

@@ -1,14 +1,15 @@
 //! Lambda: functions, aliases, and the event source mappings that really consume.
 
+mod invoking;
 mod mappings;
 mod polling;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Value, json};
 
-pub use self::mappings::Mapping;
 pub(crate) use self::polling::arrived;
+pub use self::{invoking::Invocation, mappings::Mapping};
 pub(super) use self::{mappings::switch, polling::happen};
 use super::{Concerns, unknown};
 use crate::{
@@ -21,6 +22,7 @@ use crate::{
 pub struct Lambda {
     functions: BTreeMap<String, Function>,
     mappings: BTreeMap<String, Mapping>,
+    invocations: Vec<Invocation>,
 }
 
 /// A function.
@@ -32,6 +34,8 @@ pub struct Function {
     pub timeout: u32,
     /// What it answers when it is invoked; `Err` is its own error. Without one it answers what it was sent.
     pub answer: Option<Result<String, String>>,
+    /// How long it takes to answer.
+    lasts: Duration,
     versions: u32,
     aliases: BTreeMap<String, Alias>,
 }
@@ -81,6 +85,7 @@ impl World {
             name: name.to_owned(),
             timeout: timeout_seconds,
             answer: None,
+            lasts: Duration::ZERO,
             versions: 1,
             aliases: BTreeMap::new(),
         };
@@ -92,13 +97,6 @@ impl World {
         if let Some(it) = self.lambda.functions.get_mut(function) {
             let added = Alias { version: "1".to_owned(), weights: BTreeMap::new() };
             it.aliases.insert(alias.to_owned(), added);
-        }
-    }
-
-    /// Says what a function answers when it is invoked; `Err` is its own error.
-    pub fn set_answer(&mut self, function: &str, answer: Result<String, String>) {
-        if let Some(it) = self.lambda.functions.get_mut(function) {
-            it.answer = Some(answer);
         }
     }
 
@@ -142,7 +140,7 @@ pub(super) fn answer(world: &mut World, call: &Call) -> Answer {
             let (name, qualifier) = function_of(world, call)?;
             Ok(configuration(world, &name, qualifier.as_deref()))
         }
-        "Invoke" => invoke(world, call),
+        "Invoke" => invoking::invoke(world, call),
         "ListAliases" => {
             let (name, _) = function_of(world, call)?;
             let aliases = world.lambda.functions[&name].aliases.iter();
@@ -294,23 +292,6 @@ fn create_function(world: &mut World, call: &Call) -> Answer {
     let timeout = call.number("Timeout").and_then(|it| u32::try_from(it).ok()).unwrap_or(3);
     world.add_function(&name, timeout);
     Ok(configuration(world, &name, None))
-}
-
-fn invoke(world: &mut World, call: &Call) -> Answer {
-    let (name, qualifier) = function_of(world, call)?;
-    let function = &world.lambda.functions[&name];
-    let version = qualifier.and_then(|it| function.aliases.get(&it)).map(|it| it.version.clone());
-    let sent = call.text("Payload").unwrap_or("null").to_owned();
-    let (payload, error) = match &function.answer {
-        None => (sent, None),
-        Some(Ok(text)) => (text.clone(), None),
-        Some(Err(text)) => (json!({ "errorMessage": text }).to_string(), Some("Unhandled")),
-    };
-    Ok(json!({
-        "Payload": payload,
-        "FunctionError": error,
-        "ExecutedVersion": version.unwrap_or_else(|| "$LATEST".to_owned()),
-    }))
 }
 
 /// Returns a point in time as mappings show it.
