@@ -83,6 +83,11 @@ impl Ledger {
         self.messages.iter().map(|(number, it)| (*number, it))
     }
 
+    /// Returns a message by its number.
+    pub(crate) fn message(&self, number: u64) -> Option<&Message> {
+        self.messages.get(&number)
+    }
+
     /// Returns how many messages were sent.
     pub fn len(&self) -> usize {
         self.messages.len()

@@ -10,6 +10,7 @@ mod account;
 mod audit;
 mod call;
 mod faults;
+mod history;
 mod lagging;
 mod ledger;
 mod policy;

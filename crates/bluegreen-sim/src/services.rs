@@ -132,6 +132,7 @@ fn change_by_itself(world: &mut World, change: Change) {
         Change::SwitchMapping(uuid, on) => lambda::switch(world, &uuid, on),
         Change::SetTasks(cluster, name, tasks) => ecs::set_tasks(world, &cluster, &name, tasks),
         Change::SwitchAlarm(name, on) => cloudwatch::switch(world, &name, on),
+        Change::SetAlarmState(name, state) => world.set_alarm_state(&name, &state),
         Change::MoveTraffic(stack) => world.arrive(stack),
     }
 }

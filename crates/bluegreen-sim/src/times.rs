@@ -81,6 +81,8 @@ pub struct Times {
     pub table: Range,
     /// How long a read of an item that is not consistent may show what was there before a write.
     pub replica: Range,
+    /// How long after the beginning of a minute its value of a metric can be read, of those that the account keeps.
+    pub metric: Range,
     /// How long traffic needs to move from one stack to the other.
     pub traffic: Range,
 }
@@ -111,6 +113,7 @@ impl Default for Times {
             consumer: Range::seconds(10, 240),
             table: Range::seconds(20, 240),
             replica: Range::milliseconds(0, 1_000),
+            metric: Range::seconds(60, 180),
             traffic: Range::seconds(5, 120),
         }
     }
@@ -143,6 +146,7 @@ impl Times {
             consumer: none,
             table: none,
             replica: none,
+            metric: none,
             traffic: none,
         }
     }

@@ -49,6 +49,8 @@ pub struct World {
     /// Every call.
     pub audit: Audit,
     pub(crate) random: fastrand::Rng,
+    /// What chance comes from that must be the same however often it is asked for.
+    pub(crate) seed: u64,
     pub(crate) slowness: u32,
     pub(crate) breaks: bool,
     /// How long the present call's answer takes to work out: a function's time.
@@ -107,6 +109,8 @@ pub enum Change {
     SetTasks(String, String, u32),
     /// A person switches the actions of an alarm.
     SwitchAlarm(String, bool),
+    /// An alarm gets into a state: `OK`, `ALARM`, `INSUFFICIENT_DATA`.
+    SetAlarmState(String, String),
     /// A person moves all traffic to this stack.
     MoveTraffic(StackReference),
 }
@@ -134,6 +138,7 @@ impl World {
             ledger: Default::default(),
             audit: Audit::default(),
             random: fastrand::Rng::with_seed(settings.seed),
+            seed: settings.seed,
             slowness: 1,
             breaks: false,
             work: Duration::ZERO,
@@ -162,6 +167,12 @@ impl World {
     pub fn seconds_at(&self, at: Duration) -> f64 {
         let day = self.start + at;
         day.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+    }
+
+    /// Returns the point in time of the account at a time of day, in seconds since 1970; before there was the account
+    /// it is its beginning.
+    pub(crate) fn at_seconds(&self, seconds: f64) -> Duration {
+        Duration::try_from_secs_f64(seconds - self.seconds_at(Duration::ZERO)).unwrap_or_default()
     }
 
     /// Lets `event` happen after the time given.

@@ -1,8 +1,11 @@
 //! CloudWatch: alarms and metrics.
 
+mod metrics;
+mod published;
+
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Concerns, unknown};
 use crate::{
@@ -14,13 +17,11 @@ use crate::{
 const MOST_NAMES: usize = 100;
 const PAGE: usize = 50;
 
-/// §8: how many queries a call may have.
-const MOST_QUERIES: usize = 500;
-
 /// What there is of CloudWatch.
 #[derive(Debug, Default)]
 pub struct CloudWatch {
     alarms: BTreeMap<String, Alarm>,
+    /// What somebody has put: when, in seconds since 1970, and how much.
     metrics: BTreeMap<Metric, Vec<(f64, f64)>>,
 }
 
@@ -39,7 +40,12 @@ pub struct Alarm {
     /// The ARNs of what is told, or scaled, when it goes off.
     pub actions: Vec<String>,
     actions_enabled: Lagging<bool>,
+    /// Since when it is in its state, in seconds since 1970.
+    since: f64,
 }
+
+/// The states of an alarm.
+const STATES: [&str; 3] = ["OK", "ALARM", "INSUFFICIENT_DATA"];
 
 impl Alarm {
     /// Returns whether its actions are on, as it really is.
@@ -64,6 +70,7 @@ impl World {
             state: "OK".to_owned(),
             actions: Vec::new(),
             actions_enabled: Lagging::new(actions_enabled),
+            since: self.seconds(),
         };
         self.cloudwatch.alarms.insert(name.to_owned(), alarm);
     }
@@ -75,10 +82,16 @@ impl World {
         }
     }
 
-    /// Puts an alarm into a state: `OK`, `ALARM`, `INSUFFICIENT_DATA`.
+    /// Puts an alarm into a state: `OK`, `ALARM`, `INSUFFICIENT_DATA`. [`Change::SetAlarmState`] does it later.
+    ///
+    /// [`Change::SetAlarmState`]: crate::Change::SetAlarmState
     pub fn set_alarm_state(&mut self, name: &str, state: &str) {
-        if let Some(alarm) = self.cloudwatch.alarms.get_mut(name) {
+        let now = self.seconds();
+        if let Some(alarm) = self.cloudwatch.alarms.get_mut(name)
+            && alarm.state != state
+        {
             alarm.state = state.to_owned();
+            alarm.since = now;
         }
     }
 }
@@ -98,12 +111,15 @@ pub(super) fn answer(world: &mut World, call: &Call) -> Answer {
         "DescribeAlarms" => describe(world, call),
         "DisableAlarmActions" => switch_all(world, call, false),
         "EnableAlarmActions" => switch_all(world, call, true),
-        "GetMetricData" => metric_data(world, call),
+        "GetMetricData" => metrics::get(world, call),
         "PutCompositeAlarm" => put(world, call, true),
         "PutMetricAlarm" => put(world, call, false),
-        "PutMetricData" => put_data(world, call),
+        "PutMetricData" => metrics::put(world, call),
         "SetAlarmState" => {
             let (name, state) = (required(call, "AlarmName")?, required(call, "StateValue")?);
+            if !STATES.contains(&state) {
+                return Err(invalid(format!("{state} is no state of an alarm")));
+            }
             if !world.cloudwatch.alarms.contains_key(name) {
                 return Err(Refusal::new(404, "ResourceNotFound", "there is no such alarm"));
             }
@@ -163,6 +179,7 @@ fn describe(world: &mut World, call: &Call) -> Answer {
     let types = call.texts("AlarmTypes");
     let metric = types.is_empty() || types.contains(&"MetricAlarm");
     let composite = types.contains(&"CompositeAlarm");
+    let state = call.text("StateValue");
     let from = call.text("NextToken").and_then(|it| it.parse().ok()).unwrap_or(0_usize);
     let all: Vec<_> = world
         .cloudwatch
@@ -171,6 +188,7 @@ fn describe(world: &mut World, call: &Call) -> Answer {
         .filter(|it| if it.composite { composite } else { metric })
         .filter(|it| names.is_empty() || names.contains(&it.name.as_str()))
         .filter(|it| prefix.is_none_or(|prefix| it.name.starts_with(prefix)))
+        .filter(|it| state.is_none_or(|state| it.state == state))
         .collect();
     let (mut metric_alarms, mut composite_alarms) = (Vec::new(), Vec::new());
     for it in all.iter().skip(from).take(size) {
@@ -180,6 +198,8 @@ fn describe(world: &mut World, call: &Call) -> Answer {
             "AlarmArn": world.arn("cloudwatch", &format!("alarm:{}", it.name)),
             "ActionsEnabled": it.actions_enabled.seen(world.now()),
             "StateValue": it.state,
+            "StateUpdatedTimestamp": time(it.since),
+            "StateTransitionedTimestamp": time(it.since),
             "AlarmActions": it.actions,
         }));
     }
@@ -208,58 +228,6 @@ fn put(world: &mut World, call: &Call, composite: bool) -> Answer {
     world.add_alarm(&name, composite, call.flag("ActionsEnabled").unwrap_or(true));
     world.set_alarm_actions(&name, &call.texts("AlarmActions"));
     Ok(json!({}))
-}
-
-fn dimensions(of: &Value) -> BTreeMap<String, String> {
-    let list = of.get("Dimensions").and_then(Value::as_array).cloned().unwrap_or_default();
-    let text = |it: &Value, name: &str| it.get(name)?.as_str().map(str::to_owned);
-    list.iter().filter_map(|it| Some((text(it, "Name")?, text(it, "Value")?))).collect()
-}
-
-fn put_data(world: &mut World, call: &Call) -> Answer {
-    let namespace = required(call, "Namespace")?.to_owned();
-    let data = call.parameters.get("MetricData").and_then(Value::as_array).cloned();
-    let now = world.seconds();
-    for datum in data.unwrap_or_default() {
-        let name = datum.get("MetricName").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let value = datum.get("Value").and_then(Value::as_f64).unwrap_or_default();
-        let at = datum.get("Timestamp").and_then(Value::as_f64).unwrap_or(now);
-        let series = (namespace.clone(), name, dimensions(&datum));
-        world.cloudwatch.metrics.entry(series).or_default().push((at, value));
-    }
-    Ok(json!({}))
-}
-
-fn metric_data(world: &mut World, call: &Call) -> Answer {
-    let queries = call.parameters.get("MetricDataQueries").and_then(Value::as_array);
-    let queries = queries.cloned().unwrap_or_default();
-    if queries.len() > MOST_QUERIES {
-        return Err(invalid("MetricDataQueries has more than 500 queries"));
-    }
-    let time_of = |name: &str| call.parameters.get(name).and_then(Value::as_f64);
-    let (from, to) = (time_of("StartTime").unwrap_or(0.0), time_of("EndTime").unwrap_or(f64::MAX));
-    let results = queries.iter().map(|query| {
-        let stat = query.get("MetricStat");
-        let metric = stat.and_then(|it| it.get("Metric"));
-        let text = |name: &str| metric?.get(name)?.as_str().map(str::to_owned);
-        let series = text("Namespace")
-            .zip(text("MetricName"))
-            .map(|(namespace, name)| (namespace, name, metric.map(dimensions).unwrap_or_default()));
-        // §8: the start is within, the end is not; what nobody has put has no values.
-        let points = series.and_then(|it| world.cloudwatch.metrics.get(&it));
-        let mut points: Vec<_> =
-            points.into_iter().flatten().filter(|(at, _)| (from..to).contains(at)).collect();
-        points.sort_by(|one, other| other.0.total_cmp(&one.0));
-        let id = query.get("Id").cloned().unwrap_or_default();
-        json!({
-            "Id": id,
-            "Label": query.get("Label").cloned().or_else(|| text("MetricName").map(Value::from)),
-            "StatusCode": "Complete",
-            "Timestamps": points.iter().map(|(at, _)| time(*at)).collect::<Vec<_>>(),
-            "Values": points.iter().map(|(_, value)| *value).collect::<Vec<_>>(),
-        })
-    });
-    Ok(json!({ "MetricDataResults": results.collect::<Vec<_>>() }))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Value, json};
 
+use self::invoking::Batch;
 pub(crate) use self::polling::arrived;
 pub use self::{invoking::Invocation, mappings::Mapping};
 pub(super) use self::{mappings::switch, polling::happen};
@@ -23,6 +24,8 @@ pub struct Lambda {
     functions: BTreeMap<String, Function>,
     mappings: BTreeMap<String, Mapping>,
     invocations: Vec<Invocation>,
+    /// The batches of streams, by function.
+    batches: BTreeMap<String, Vec<Batch>>,
 }
 
 /// A function.

@@ -3,6 +3,7 @@
 //! Names are kept in lower case, as AWS keeps them, and found whatever their case.
 
 mod changing;
+mod connections;
 mod deleting;
 mod looking;
 mod readers;
@@ -16,7 +17,7 @@ pub(super) use readers::{add_readers, readers, remove_readers};
 pub use resources::{ClusterSnapshot, DbCluster, DbInstance, ServerlessCapacity};
 pub(super) use running::{fail_over, restart};
 
-use crate::{Call, Event, Lagging, Refusal, World, call::Answer};
+use crate::{Call, Event, Lagging, Refusal, World, call::Answer, history::History};
 
 /// What there is of RDS.
 #[derive(Debug, Default)]
@@ -25,6 +26,8 @@ pub struct Rds {
     instances: BTreeMap<String, DbInstance>,
     snapshots: BTreeMap<String, ClusterSnapshot>,
     interruptions: Vec<Interruption>,
+    /// How many connections clients hold, or want to hold, to each cluster.
+    connections: BTreeMap<String, History<u32>>,
 }
 
 /// A call that took something of a cluster out of service.
@@ -225,9 +228,8 @@ pub(super) fn happen(world: &mut World, event: RdsEvent) {
     match event {
         RdsEvent::Cluster { name, generation, status } => {
             let Some(cluster) = current_cluster(world, &name, generation) else { return };
-            let stopped = status == "stopped";
-            cluster.status.set(status, shown);
-            if stopped {
+            cluster.set_status(&status, shown, shown);
+            if status == "stopped" {
                 running::count_seven_days(world, &name);
             }
         }
@@ -285,11 +287,11 @@ fn instance_later(world: &mut World, after: Duration, instance: &str, status: &s
 
 /// Begins a new state of a cluster, which readers may be shown late.
 fn begin(world: &mut World, cluster: &str, status: &str) {
-    let (generation, shown) = (world.next_number(), world.stale_until());
+    let (generation, now, shown) = (world.next_number(), world.now(), world.stale_until());
     if let Some(cluster) = world.rds.clusters.get_mut(cluster) {
         cluster.generation = generation;
         cluster.restarts_at = None;
-        cluster.status.set(status.to_owned(), shown);
+        cluster.set_status(status, now, shown);
     }
 }
 

@@ -1,6 +1,7 @@
 //! SQS: queues, and the messages in them.
 
 mod messages;
+mod watching;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -8,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 pub(super) use self::messages::set_body;
 use super::{Concerns, lambda, unknown};
-use crate::{Call, Event, Fate, Lagging, Refusal, World, call::Answer};
+use crate::{Call, Event, Fate, Lagging, Refusal, World, call::Answer, history::History};
 
 /// §4: the least time between two purges of a queue.
 const BETWEEN_PURGES: Duration = Duration::from_secs(60);
@@ -37,6 +38,10 @@ pub struct Queue {
     messages: BTreeMap<u64, Held>,
     bodies: BTreeMap<u64, String>,
     counts: Lagging<(usize, usize)>,
+    /// The number of the oldest message that can be received.
+    oldest: History<Option<u64>>,
+    /// When it was active, from when until when.
+    active: Vec<(Duration, Duration)>,
 }
 
 /// A message in a queue.
@@ -102,6 +107,7 @@ impl Queue {
         self.counts.forget(now);
         let in_flight = self.messages.values().filter(|it| matches!(it, Held::InFlight(_))).count();
         self.counts.set((self.messages.len() - in_flight, in_flight), shown);
+        self.watch(now);
     }
 }
 
@@ -118,6 +124,8 @@ impl World {
             messages: BTreeMap::new(),
             bodies: BTreeMap::new(),
             counts: Lagging::new((0, 0)),
+            oldest: History::new(None),
+            active: Vec::new(),
         };
         self.sqs.queues.insert(name.to_owned(), queue);
         arn
@@ -250,6 +258,11 @@ pub(super) fn happen(world: &mut World, event: SqsEvent) {
 }
 
 pub(super) fn answer(world: &mut World, call: &Call) -> Answer {
+    let now = world.now();
+    let named = call.text("QueueName").or_else(|| call.text("QueueUrl").map(name_of));
+    if let Some(queue) = named.and_then(|it| world.sqs.queues.get_mut(it)) {
+        queue.used(now);
+    }
     match call.operation.as_str() {
         "CreateQueue" => create(world, call),
         "DeleteMessage" => messages::delete(world, call),

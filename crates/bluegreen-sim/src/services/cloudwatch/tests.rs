@@ -1,5 +1,10 @@
 //! Alarms and their actions.
 
+mod metrics;
+mod published;
+
+use serde_json::Value;
+
 use super::*;
 use crate::{Settings, services::testing::call};
 
@@ -90,38 +95,48 @@ fn a_switch_is_seen_late() {
 }
 
 #[test]
-fn a_metric_without_data_has_no_values_and_one_with_data_has_the_newest_first() {
-    let mut world = world(0);
-    let put = json!({
-        "Namespace": "AWS/Lambda",
-        "MetricData": [
-            { "MetricName": "Errors", "Value": 1.0, "Timestamp": 100.0 },
-            { "MetricName": "Errors", "Value": 2.0, "Timestamp": 160.0 },
-        ],
-    });
-    answer(&mut world, &call("cloudwatch", "PutMetricData", put)).unwrap();
-    let query = |id: &str, name: &str| {
-        let metric = json!({ "Namespace": "AWS/Lambda", "MetricName": name });
-        json!({ "Id": id, "MetricStat": { "Metric": metric } })
-    };
-    let queries = [query("a", "Errors"), query("b", "Duration")];
-    let asked = json!({ "MetricDataQueries": queries, "StartTime": 100.0, "EndTime": 200.0 });
-
-    let answer = answer(&mut world, &call("cloudwatch", "GetMetricData", asked)).unwrap();
-
-    let results = &answer["MetricDataResults"];
-    assert_eq!(results[0]["Values"], json!([2.0, 1.0]));
-    assert_eq!(
-        (&results[1]["Values"], &results[1]["StatusCode"]),
-        (&json!([]), &json!("Complete"))
-    );
-}
-
-#[test]
 fn a_token_beyond_the_end_is_an_empty_page() {
     let mut world = world(1);
 
     let page = describe(&mut world, json!({ "NextToken": usize::MAX.to_string() })).unwrap();
 
     assert_eq!((&page["MetricAlarms"], &page["NextToken"]), (&json!([]), &json!(null)));
+}
+
+#[test]
+fn an_alarm_goes_off_when_it_is_told_to_and_says_since_when() {
+    let mut world = world(2);
+    let change = crate::Change::SetAlarmState("shop-a-001".to_owned(), "ALARM".to_owned());
+    world.schedule(std::time::Duration::from_secs(90), crate::Event::Change(change));
+    let alarms = |world: &mut World| describe(world, json!({ "StateValue": "ALARM" })).unwrap();
+
+    world.advance(std::time::Duration::from_secs(89));
+    let early = alarms(&mut world);
+    world.advance(std::time::Duration::from_secs(300));
+    let late = alarms(&mut world);
+
+    assert_eq!((count(&early, "MetricAlarms"), count(&late, "MetricAlarms")), (0, 1));
+    let alarm = &late["MetricAlarms"][0];
+    assert_eq!(
+        (&alarm["AlarmName"], &alarm["StateValue"]),
+        (&json!("shop-a-001"), &json!("ALARM"))
+    );
+    let went_off = world.seconds_at(std::time::Duration::from_secs(90));
+    assert_eq!(alarm["StateUpdatedTimestamp"], time(went_off));
+}
+
+#[test]
+fn a_state_that_is_none_is_refused() {
+    let mut world = world(1);
+    let set = |world: &mut World, state: &str| {
+        let parameters = json!({ "AlarmName": "shop-a-000", "StateValue": state });
+        answer(world, &call("cloudwatch", "SetAlarmState", parameters))
+    };
+
+    let refusal = set(&mut world, "BROKEN").unwrap_err();
+    set(&mut world, "INSUFFICIENT_DATA").unwrap();
+
+    assert_eq!(refusal.code, "ValidationError");
+    let seen = describe(&mut world, json!({})).unwrap();
+    assert_eq!(seen["MetricAlarms"][0]["StateValue"], "INSUFFICIENT_DATA");
 }

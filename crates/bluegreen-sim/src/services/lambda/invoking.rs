@@ -1,4 +1,4 @@
-//! Functions that are invoked.
+//! Functions that are invoked, and the batches that mappings hand to them.
 
 use std::time::Duration;
 
@@ -22,6 +22,16 @@ pub struct Invocation {
     pub failed: bool,
 }
 
+/// A batch of a stream that a mapping handed to a function.
+#[derive(Clone, Debug)]
+pub(crate) struct Batch {
+    pub(crate) at: Duration,
+    /// The function with the alias if the mapping names one: `ingest-b:live`.
+    pub(crate) resource: String,
+    /// How old the last record was.
+    pub(crate) age: Duration,
+}
+
 impl Lambda {
     /// Returns the invocations of a function by calls, in their order.
     pub fn invocations(&self, function: &str) -> impl Iterator<Item = &Invocation> {
@@ -35,6 +45,11 @@ impl Lambda {
             payload.pointer(pointer).and_then(Value::as_str) == Some(text)
         };
         self.invocations(function).filter(has).count()
+    }
+
+    /// Returns the batches of streams that a function was handed, in their order.
+    pub(crate) fn batches(&self, function: &str) -> impl Iterator<Item = &Batch> {
+        self.batches.get(function).into_iter().flatten()
     }
 }
 
@@ -53,6 +68,15 @@ impl World {
             it.lasts = time;
         }
     }
+}
+
+/// Notes a batch of a stream whose last record has this number.
+pub(super) fn handed(world: &mut World, function: &str, function_arn: &str, last: u64) {
+    let at = world.now();
+    let sent = world.ledger.message(last).map_or(at, |it| it.sent);
+    let resource = function_arn.split("function:").last().unwrap_or(function).to_owned();
+    let batch = Batch { at, resource, age: at.saturating_sub(sent) };
+    world.lambda.batches.entry(function.to_owned()).or_default().push(batch);
 }
 
 /// Invokes a function and waits for its answer, whatever the type of the invocation.

@@ -1,6 +1,6 @@
 //! How mappings take messages from what they read.
 
-use super::{LambdaEvent, mappings};
+use super::{LambdaEvent, invoking, mappings};
 use crate::{Event, World, services::sqs};
 
 /// Is told that something new can be read from the source with this ARN.
@@ -54,6 +54,7 @@ fn poll(world: &mut World, uuid: &str) {
     }
     let (source, function, most) =
         (mapping.source.clone(), mapping.function.clone(), mapping.batch);
+    let function_arn = mapping.function_arn.clone();
     let numbers = if source.contains(":sqs:") {
         sqs::receive(world, &source, most)
     } else {
@@ -61,6 +62,9 @@ fn poll(world: &mut World, uuid: &str) {
         let numbers = world.kinesis.read(&source, from, most);
         if let Some(mapping) = world.lambda.mappings.get_mut(uuid) {
             mapping.position = Some(from + numbers.len());
+        }
+        if let Some(last) = numbers.last() {
+            invoking::handed(world, &function, &function_arn, *last);
         }
         numbers
     };

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde_json::{Value, json};
 
 use super::settled;
-use crate::{Lagging, World, call::time};
+use crate::{Lagging, World, call::time, history::History};
 
 /// A cluster.
 #[derive(Clone, Debug)]
@@ -34,12 +34,20 @@ pub struct DbCluster {
     pub performance_insights: Option<bool>,
     pub(super) insights_mode: Option<String>,
     pub(super) status: Lagging<String>,
+    /// Whether it served.
+    served: History<bool>,
     pub(super) deletion_protection: Lagging<bool>,
     pub(super) members: Vec<String>,
     pub(super) writer: Option<String>,
     pub(super) restarts_at: Option<Duration>,
     pub(super) generation: u64,
     created: f64,
+}
+
+/// Returns whether a cluster of this status serves.
+fn serves(status: &str) -> bool {
+    let in_use = ["available", "backing-up", "storage-optimization", "modifying", "failing-over"];
+    in_use.contains(&status)
 }
 
 /// The limits of Serverless v2 instances.
@@ -69,6 +77,7 @@ impl DbCluster {
             performance_insights: None,
             insights_mode: None,
             status: settled(status.to_owned()),
+            served: History::new(serves(status)),
             deletion_protection: settled(false),
             members: Vec::new(),
             writer: None,
@@ -85,9 +94,18 @@ impl DbCluster {
 
     /// Returns whether it serves: `available`, or busy with something that leaves it in use.
     pub fn is_running(&self) -> bool {
-        let in_use =
-            ["available", "backing-up", "storage-optimization", "modifying", "failing-over"];
-        in_use.contains(&self.status())
+        serves(self.status())
+    }
+
+    /// Changes the status; readers are shown the one before until the time `shown`.
+    pub(super) fn set_status(&mut self, status: &str, now: Duration, shown: Duration) {
+        self.status.set(status.to_owned(), shown);
+        self.served.note(now, serves(status));
+    }
+
+    /// Returns whether it served at a time.
+    pub(super) fn served_at(&self, at: Duration) -> bool {
+        *self.served.at(at)
     }
 
     /// Returns whether it is in a state that waiting does not end.

@@ -191,7 +191,7 @@ pub(super) fn failed_over(world: &mut World, name: &str, before: Option<String>)
     let shown = world.now();
     if let Some(cluster) = world.rds.clusters.get_mut(name) {
         cluster.writer = writer.filter(|it| cluster.members.contains(it));
-        cluster.status.set("available".to_owned(), shown);
+        cluster.set_status("available", shown, shown);
     }
 }
 
