@@ -26,6 +26,12 @@ pub(crate) enum Break {
     DisableWrongStack,
     /// `lambda.disable-mappings` does not wait for `Disabled`.
     DoNotWait,
+    /// A process whose lease is another's goes on, and its writes are taken.
+    NoFencing,
+    /// What is about to be done is written down only with what comes after it.
+    JournalBehind,
+    /// What was done first is taken back first.
+    UndoForwards,
     /// Not broken, and so not to be typed: every step is brought about twice, as after a crash before its success was written.
     #[value(skip)]
     Twice,
@@ -44,7 +50,11 @@ impl fmt::Display for Break {
 /// Makes the plan of a move to the stack `to`, with its steps broken.
 pub(crate) fn plan(engine: &Engine, to: StackReference, how: Option<Break>) -> Result<Plan> {
     let mut plan = engine.plan(to)?;
-    let Some(how) = how else { return Ok(plan) };
+    let how = match how {
+        Some(Break::UndoForwards) => return Ok(plan.undone_forwards()),
+        Some(Break::NoFencing | Break::JournalBehind) | None => return Ok(plan),
+        Some(how) => how,
+    };
     let other = engine.plan(to.partner())?;
     let key = |it: &StepId| (it.name.clone(), it.resource.clone(), it.stack);
     let others: BTreeMap<_, Arc<dyn Step>> =
@@ -56,6 +66,7 @@ pub(crate) fn plan(engine: &Engine, to: StackReference, how: Option<Break>) -> R
             Break::DisableWrongStack => id.name == "sns.disable",
             Break::DoNotWait => id.name == "lambda.disable-mappings",
             Break::Twice => true,
+            Break::NoFencing | Break::JournalBehind | Break::UndoForwards => false,
         };
         if !hit {
             return Arc::clone(step);

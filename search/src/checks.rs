@@ -18,7 +18,7 @@ use bluegreen_deploy::{
 };
 use bluegreen_sim::{Mapping, Record, World};
 
-use crate::{kept::Kept, people::What};
+use crate::{kept::Kept, people::What, process::PROCESSES};
 
 /// How long after a person has moved traffic a call may still be on its way that was decided before.
 const ON_ITS_WAY: Duration = Duration::from_secs(20);
@@ -63,6 +63,10 @@ pub(crate) struct Checker {
     effects: usize,
     /// What somebody has changed by hand.
     pub(crate) meddled: Option<What>,
+    /// Since when the first process goes on whose lease is another's.
+    pub(crate) stale_since: Option<Duration>,
+    /// How long a process was stopped, whose steps take that much longer.
+    pub(crate) stopped_for: Duration,
 }
 
 impl Checker {
@@ -79,6 +83,8 @@ impl Checker {
             switched_by: BTreeMap::new(),
             effects: 0,
             meddled: None,
+            stale_since: None,
+            stopped_for: Duration::ZERO,
         }
     }
 
@@ -92,12 +98,19 @@ impl Checker {
     /// Notes that the command is run, once more or the first time: what is repeated from here on, a person repeats.
     pub(crate) fn begins(&mut self) {
         self.changes.clear();
+        self.stopped_for = Duration::ZERO;
         self.looks.clear();
         self.effects = 0;
     }
 
     /// Sees a call, with the account right after it.
     pub(crate) fn call(&mut self, world: &World, record: &Record) {
+        if self.stale_since.is_some_and(|it| record.at > it)
+            && record.principal.contains(&format!("/{}/", PROCESSES[0]))
+        {
+            let by = record.step.as_deref().unwrap_or("nobody");
+            self.violated(format!("who lost its lease called {} by `{by}`", record.name()));
+        }
         let active = self.store.pointer().active;
         if self.pointer.last().is_none_or(|(_, it)| *it != active) {
             self.pointer.push((record.at, active));
@@ -296,7 +309,7 @@ impl Checker {
         }
         let usual = if step.subject() == "aurora" { AURORA_DEADLINE } else { DEADLINE };
         let deadline = self.file.pace.deadlines.get(step.subject()).copied().unwrap_or(usual);
-        if took > deadline + lasts + BEYOND {
+        if took > deadline + lasts + BEYOND + self.stopped_for {
             self.violated(format!(
                 "`{step}` took {took:?}, more than its {deadline:?} + {lasts:?}"
             ));

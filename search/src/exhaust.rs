@@ -133,14 +133,6 @@ pub(crate) fn twice() -> Ended {
 }
 
 fn case(faults: Faults, broken: Option<Break>) -> Case {
-    Case {
-        seed: 0,
-        text: CORNER_SHOP.to_owned(),
-        faults: [faults, Faults::none()],
-        meddling: None,
-        broken,
-        dies_at_write: None,
-        back: false,
-        told: false,
-    }
+    let quiet = Case::quiet(0, CORNER_SHOP.to_owned());
+    Case { faults: [faults, Faults::none()], broken, ..quiet }
 }

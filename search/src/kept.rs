@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, SystemTime},
@@ -14,6 +14,7 @@ use bluegreen_deploy::{
 };
 use bluegreen_sim::SimulatedAccount;
 use futures::FutureExt;
+use serde_json::Value;
 
 /// What the store of a run holds, as somebody sees it who looks into it from outside.
 #[derive(Clone, Debug)]
@@ -64,6 +65,11 @@ pub(crate) struct Mortal {
     pub(crate) account: SimulatedAccount,
     /// At which write it dies, counted from 0, and whether that write is still made.
     pub(crate) dies: Option<(usize, bool)>,
+    /// Whether it is let through whatever lease it has, once it has one.
+    pub(crate) unfenced: bool,
+    pub(crate) has_lease: AtomicBool,
+    /// What is written only with the next write, of a journal that lags behind.
+    pub(crate) behind: Option<Mutex<Changes>>,
 }
 
 impl Mortal {
@@ -82,7 +88,8 @@ impl Storage for Mortal {
     }
 
     fn lease_lasts(&self) -> Option<Duration> {
-        self.storage.lease_lasts()
+        let forgets = self.unfenced && self.has_lease.load(Ordering::Relaxed);
+        if forgets { None } else { self.storage.lease_lasts() }
     }
 
     async fn read(&self, prefix: &str) -> Result<Records> {
@@ -90,6 +97,23 @@ impl Storage for Mortal {
     }
 
     async fn write(&self, lease: &Lease, changes: &Changes) -> Result<()> {
+        let mut changes = changes.clone();
+        if let Some(behind) = &self.behind {
+            let mut behind = behind.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_ahead = |it: &Option<Value>| {
+                let event = it.as_ref().and_then(|it| it.get("event")?.as_str());
+                event == Some("started")
+            };
+            let (later, now) = changes.into_iter().partition(|(_, value)| is_ahead(value));
+            changes = now;
+            changes.extend(std::mem::replace(&mut *behind, later));
+        }
+        let holder = self.storage.holder().await?.filter(|_| self.unfenced);
+        let lease = &match holder {
+            Some(holder) => Lease { owner: holder.owner, fence: holder.fence },
+            None => lease.clone(),
+        };
+        let changes = &changes;
         let number = self.life.writes.fetch_add(1, Ordering::Relaxed);
         let dies = self.dies.filter(|(at, _)| *at == number);
         if dies.is_none_or(|(_, is_made)| is_made) {
@@ -111,7 +135,9 @@ impl Storage for Mortal {
         now: SystemTime,
         seen: Option<&Holder>,
     ) -> Result<Option<Lease>> {
-        self.storage.take(owner, now, seen).await
+        let taken = self.storage.take(owner, now, seen).await?;
+        self.has_lease.store(taken.is_some(), Ordering::Relaxed);
+        Ok(taken)
     }
 
     async fn renew(&self, lease: &Lease) -> Result<()> {

@@ -10,7 +10,10 @@ mod exhaust;
 mod files;
 mod kept;
 mod people;
+mod picture;
+mod process;
 mod run;
+mod stopped;
 #[cfg(test)]
 mod tests;
 

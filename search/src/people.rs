@@ -88,24 +88,27 @@ pub(crate) fn provide(world: &mut World, file: &StackFile, stack: StackReference
 }
 
 /// Mends what AWS has broken, and takes back what a person has done wrong. `moves` says that the release is about to
-/// move traffic itself.
+/// move traffic itself. Returns whether there was anything to mend.
 pub(crate) fn mend(
     world: &mut World,
     file: &StackFile,
     active: StackReference,
     moves: bool,
     meddled: Option<What>,
-) {
+) -> bool {
+    let mut mended = false;
     for it in &file.aurora {
         for stack in StackReference::BOTH {
             let name = it.settings.config.clusters.of(stack);
             if world.rds.cluster(name).is_some_and(|it| it.is_broken()) {
                 world.add_cluster(name, it.settings.config.minimum_readers + 1, "available");
+                mended = true;
             }
         }
     }
     if file.traffic != Traffic::None && world.traffic.on() != Some(active) && !moves {
         world.arrive(active);
+        mended = true;
     }
     // So does the work go back that went with the traffic, where nobody does it any more.
     if meddled == Some(What::MoveTraffic) {
@@ -114,4 +117,5 @@ pub(crate) fn mend(
             world.move_messages(queues.of(active.partner()), queues.of(active));
         }
     }
+    mended
 }

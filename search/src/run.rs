@@ -4,37 +4,44 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use aws_types::SdkConfig;
 use bluegreen_core::StackReference;
 use bluegreen_deploy::{
-    Event, LeastPolicy, MemoryStorage, Outcome, Owner, Phase, Plan, Pointer, Purpose, Report,
-    Result, StepId, Storage, Store, Watcher, chain,
+    Event, LeastPolicy, MemoryStorage, Owner, Phase, Plan, Pointer, Purpose, Report, Result,
+    StepId, Storage, Store, Watcher, chain,
     stack_file::{StackFile, Traffic},
 };
 use bluegreen_rehearsal::{account, connect};
 use bluegreen_sim::{self as sim, Fault, Faults, Policy, Record, Settings, SimulatedAccount};
 
 use crate::{
-    breaks::{self, AGAIN, Break},
+    breaks::{AGAIN, Break},
     checks::Checker,
     files,
-    kept::{Kept, Life, Mortal},
-    people::{Meddling, What, mend, provide},
+    kept::{Kept, Life},
+    people::{Meddling, What, provide},
+    process::{Interruption, PROCESSES, Stop},
 };
 
 /// A release that takes longer than this waits for ever.
-const FOR_EVER: Duration = Duration::from_secs(5 * 24 * 3600);
+pub(crate) const FOR_EVER: Duration = Duration::from_secs(5 * 24 * 3600);
 
 /// How often a release is gone on with when nothing goes wrong any more: what takes AWS ten times as long as usual,
 /// three quarters of an hour, is waited for ten minutes each time.
-const TRIES: usize = 5;
+pub(crate) const TRIES: usize = 5;
 
 /// How often a process may die in a release.
-const DEATHS: usize = 20;
+pub(crate) const DEATHS: usize = 20;
+
+/// How long a lease lives that nobody renews, where there are several machines.
+const LEASE: Duration = Duration::from_secs(300);
 
 /// How long the account goes on in the end, so that what is on its way arrives.
 const AFTERWARDS: Duration = Duration::from_secs(30 * 60);
@@ -54,6 +61,14 @@ pub(crate) struct Case {
     pub(crate) broken: Option<Break>,
     /// At which write of the store the process dies, counted from 0, and whether that write is still made.
     pub(crate) dies_at_write: Option<(usize, bool)>,
+    /// How long a lease lives that nobody renews; `None` when all processes are on one machine.
+    pub(crate) lease: Option<Duration>,
+    /// Where a person stops the release and takes it back: on the way there, 0, or back, 1, after so many steps.
+    pub(crate) turns_back: Option<(usize, usize)>,
+    /// Whether a release whose process has died is taken back, the first time.
+    pub(crate) gives_up: bool,
+    /// Where the process is stopped without knowing it.
+    pub(crate) stop: Option<Stop>,
     /// Whether the release goes back to where it began.
     pub(crate) back: bool,
     /// Whether every call and every step is written down.
@@ -80,7 +95,39 @@ impl Case {
                 What::SwitchAlarm,
             ][random.usize(..7)],
         });
-        Self { seed, text, faults, meddling, broken, dies_at_write: None, back: true, told: false }
+        let lease = random.bool().then_some(LEASE);
+        let turns_back = (random.u8(..10) < 2).then(|| (random.usize(..2), random.usize(1..30)));
+        let gives_up = random.u8(..10) < 4;
+        let stop = (random.u8(..10) < 2).then(|| Stop {
+            leg: random.usize(..2),
+            steps: random.usize(1..25),
+            lasts: Duration::from_secs(random.u64(1..1_500)),
+        });
+        let undoes = random.u8(..10) < 2;
+        let text = match undoes {
+            true => text.replace("[release]\n", "[release]\non-failure = \"undo\"\n"),
+            false => text,
+        };
+        let case = Self::quiet(seed, text);
+        Self { faults, meddling, broken, lease, turns_back, gives_up, stop, back: true, ..case }
+    }
+
+    /// Makes a run of a stack file in which nothing goes wrong, and which does not go back.
+    pub(crate) fn quiet(seed: u64, text: String) -> Self {
+        Self {
+            seed,
+            text,
+            faults: [Faults::none(), Faults::none()],
+            meddling: None,
+            broken: None,
+            dies_at_write: None,
+            lease: None,
+            turns_back: None,
+            gives_up: false,
+            stop: None,
+            back: false,
+            told: false,
+        }
     }
 }
 
@@ -99,7 +146,9 @@ impl fmt::Display for Case {
         writeln!(f, "# seed {}\n{}", self.seed, self.text)?;
         writeln!(f, "# faults there: {:?}", self.faults[0])?;
         writeln!(f, "# faults back: {:?}", self.faults[1])?;
-        write!(f, "# meddling: {:?}", self.meddling)
+        writeln!(f, "# meddling: {:?}", self.meddling)?;
+        writeln!(f, "# lease: {:?}, turns back: {:?}", self.lease, self.turns_back)?;
+        write!(f, "# gives up: {}, stops: {:?}", self.gives_up, self.stop)
     }
 }
 
@@ -138,39 +187,37 @@ pub(crate) fn run(case: &Case) -> Ended {
 }
 
 /// One run, as it goes on.
-struct Run<'a> {
-    case: &'a Case,
-    file: &'a StackFile,
-    account: SimulatedAccount,
-    /// Of a role that may do what the stack file needs, and nothing else.
-    sdk: SdkConfig,
-    storage: MemoryStorage,
-    kept: Kept,
-    seen: Arc<Mutex<Seen>>,
-    life: Arc<Life>,
+pub(crate) struct Run<'a> {
+    pub(crate) case: &'a Case,
+    pub(crate) file: &'a StackFile,
+    pub(crate) account: SimulatedAccount,
+    /// Of roles that may do what the stack file needs, and nothing else: one for each process.
+    pub(crate) sdks: [SdkConfig; 2],
+    pub(crate) storage: MemoryStorage,
+    pub(crate) kept: Kept,
+    pub(crate) seen: Arc<Mutex<Seen>>,
+    pub(crate) life: Arc<Life>,
 }
 
 /// What the run has seen.
-struct Seen {
-    checker: Checker,
+pub(crate) struct Seen {
+    pub(crate) checker: Checker,
     story: Vec<String>,
     /// When each step that is under way has begun.
     began: BTreeMap<StepId, Duration>,
     again: BTreeSet<StepId>,
     steps: BTreeMap<String, bool>,
-    /// How many steps have begun since the command was run.
-    count: usize,
 }
 
 async fn whole(case: &Case, file: &StackFile) -> Result<Ended> {
     let from = StackReference::A;
     let settings = Settings { seed: case.seed, ..Settings::default() };
     let account = account(file, from, settings);
-    let sdk = least(file, &account)?;
+    let sdks = least(file, &account)?;
     let pointer =
         Pointer { active: from, since: account.clock().now(), reason: "search".to_owned() };
     let life = Arc::new(Life::default());
-    let storage = MemoryStorage::new(None);
+    let storage = MemoryStorage::new(case.lease);
     let kept = Kept(storage.clone());
     let adopting = Owner { name: "a person".to_owned(), clock: account.clock() };
     let adopted: Arc<dyn Storage> = Arc::new(storage.clone());
@@ -181,7 +228,6 @@ async fn whole(case: &Case, file: &StackFile) -> Result<Ended> {
         began: BTreeMap::new(),
         again: BTreeSet::new(),
         steps: BTreeMap::new(),
-        count: 0,
     }));
     account.observe({
         let (seen, told) = (Arc::clone(&seen), case.told);
@@ -193,7 +239,7 @@ async fn whole(case: &Case, file: &StackFile) -> Result<Ended> {
             }
         }
     });
-    let run = Run { case, file, account, sdk, storage, kept, seen, life };
+    let run = Run { case, file, account, sdks, storage, kept, seen, life };
 
     let legs: &[StackReference] =
         if case.back { &[from.partner(), from] } else { &[from.partner()] };
@@ -230,14 +276,14 @@ async fn whole(case: &Case, file: &StackFile) -> Result<Ended> {
     })
 }
 
-/// Makes the role that `bluegreen iam-policy` is for.
-fn least(file: &StackFile, account: &SimulatedAccount) -> Result<SdkConfig> {
+/// Makes the roles that `bluegreen iam-policy` is for.
+fn least(file: &StackFile, account: &SimulatedAccount) -> Result<[SdkConfig; 2]> {
     let engine = connect(file, account, &account.sdk_config())?;
     let plans = [engine.plan(StackReference::A)?, engine.plan(StackReference::B)?];
     let policy = LeastPolicy::of(file, &plans, Purpose::Deploy).document().to_string();
     let policy = Policy::parse(&policy)
         .unwrap_or_else(|err| panic!("a policy of the engine's own: {err}\n{policy}"));
-    Ok(account.sdk_config_for("deployer", policy))
+    Ok(PROCESSES.map(|it| account.sdk_config_for(it, policy.clone())))
 }
 
 fn told_call(record: &Record) -> String {
@@ -253,88 +299,13 @@ fn told_call(record: &Record) -> String {
 }
 
 impl Run<'_> {
-    /// Moves production to a stack, and goes on with the release until it has ended. Returns whether it has.
-    async fn leg(&self, leg: usize, to: StackReference) -> Result<bool> {
-        let mut attempt = 0;
-        let mut deaths = 0;
-        let mut meddling = self.case.meddling.as_ref().filter(|it| it.leg == leg).cloned();
-        while attempt <= TRIES {
-            lock(&self.seen).checker.begins();
-            let attempted = self.attempt(to, meddling.take());
-            let attempted = tokio::time::timeout(FOR_EVER, attempted);
-            let result = tokio::select! {
-                biased;
-                () = self.account.caller_died() => None,
-                result = attempted => Some(result),
-            };
-            // What a process that has died would have reported, nobody has heard.
-            let is_over = self.life.is_over.swap(false, Ordering::Relaxed);
-            let result = result.filter(|_| !is_over);
-            // The same command again, in a new process.
-            let Some(result) = result else {
-                self.storage.end_lease();
-                deaths += 1;
-                if deaths == DEATHS {
-                    self.account.set_faults(Faults::none());
-                }
-                continue;
-            };
-            let Ok(result) = result else {
-                lock(&self.seen).checker.violated(format!("the release to {to} waits for ever"));
-                return Ok(false);
-            };
-            lock(&self.seen).checker.report(result.as_ref().ok());
-            match result.as_ref().map(|it| it.outcome) {
-                Ok(Outcome::Done | Outcome::AlreadyThere) => {
-                    self.account.world(|world| lock(&self.seen).checker.done(world, to));
-                    return Ok(true);
-                }
-                _ if attempt == TRIES => {
-                    let ended = result.as_ref().map_or_else(chain, complaints);
-                    lock(&self.seen).checker.violated(format!(
-                        "nothing goes wrong any more, and the release to {to} still does not end: {ended}"
-                    ));
-                }
-                _ => {}
-            }
-            // From here on nothing goes wrong any more, and what was broken is mended.
-            self.account.set_faults(Faults::none());
-            let active = self.kept.pointer().active;
-            let open = self.kept.release().filter(|it| it.ended.is_none());
-            let moves = open.is_some_and(|it| it.target != active);
-            let meddled = lock(&self.seen).checker.meddled;
-            self.account.world(|world| mend(world, self.file, active, moves, meddled));
-            attempt += 1;
-        }
-        Ok(false)
-    }
-
-    /// Runs the command once, as a new process would.
-    async fn attempt(&self, to: StackReference, meddling: Option<Meddling>) -> Result<Report> {
-        let engine = connect(self.file, &self.account, &self.sdk)?;
-        let plan = breaks::plan(&engine, to, self.case.broken)?;
-        let engine = engine.with_watcher(self.watcher(&plan, meddling));
-        let storage: Arc<dyn Storage> = Arc::new(Mortal {
-            storage: self.storage.clone(),
-            life: Arc::clone(&self.life),
-            account: self.account.clone(),
-            dies: self.case.dies_at_write,
-        });
-        let owner = Owner { name: "a process".to_owned(), clock: self.account.clock() };
-        let store = Store::lock(storage, &self.file.name, &owner, |_, _| {}).await?;
-        let store = store.unwrap_or_else(|| panic!("the store is gone"));
-        let ended = engine.run(&store, &plan, Phase::Prepare, Phase::Retire).await;
-        store.close().await?;
-        ended
-    }
-
-    fn watcher(&self, plan: &Plan, meddling: Option<Meddling>) -> Watcher {
+    pub(crate) fn watcher(&self, plan: &Plan, interruption: Interruption) -> Watcher {
         let lasts: BTreeMap<StepId, Duration> =
             plan.steps().iter().map(|it| (it.step.id(), it.step.lasts())).collect();
         let (account, kept, seen) =
             (self.account.clone(), self.kept.clone(), Arc::clone(&self.seen));
         let (file, told) = (self.file.clone(), self.case.told);
-        lock(&seen).count = 0;
+        let begun = AtomicUsize::new(0);
         Arc::new(move |event| {
             let now = account.elapsed();
             let active = kept.pointer().active;
@@ -347,8 +318,15 @@ impl Run<'_> {
                 match &event {
                     Event::StepStarted { step } => {
                         seen.began.insert(step.clone(), now);
-                        seen.count += 1;
-                        meddles = meddling.as_ref().filter(|it| it.steps == seen.count);
+                        let count = begun.fetch_add(1, Ordering::Relaxed) + 1;
+                        let Interruption { cancels, stops, meddling } = &interruption;
+                        meddles = meddling.as_ref().filter(|it| it.steps == count);
+                        if let Some((_, cancel)) = cancels.as_ref().filter(|it| it.0 == count) {
+                            cancel.cancel();
+                        }
+                        if let Some((_, switch)) = stops.as_ref().filter(|it| it.0 == count) {
+                            switch.stop();
+                        }
                     }
                     Event::StepActs { step, to, .. } if to == AGAIN => {
                         seen.again.insert(step.clone());
@@ -383,13 +361,13 @@ impl Run<'_> {
 }
 
 /// Says how a run ended that did not end well.
-fn complaints(report: &Report) -> String {
+pub(crate) fn complaints(report: &Report) -> String {
     let steps = report.steps.iter();
     let errors: Vec<String> =
         steps.filter_map(|it| it.error.as_ref().map(|err| format!("{}: {err}", it.step))).collect();
     format!("{:?}: {:?} {:?} {errors:?}", report.outcome, report.refusals, report.missing)
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

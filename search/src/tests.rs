@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use bluegreen_sim::Faults;
-
 use crate::{
     breaks::Break,
     exhaust,
@@ -34,16 +32,8 @@ fn traffic_that_is_moved_back_is_noticed_at_whichever_step() {
         for steps in 1..24 {
             let later = Duration::from_secs(51);
             let meddling = Meddling { leg: 0, steps, later, what: What::MoveTraffic };
-            let case = Case {
-                seed,
-                text: text.to_owned(),
-                faults: [Faults::none(), Faults::none()],
-                meddling: Some(meddling),
-                broken: None,
-                dies_at_write: None,
-                back: true,
-                told: false,
-            };
+            let quiet = Case::quiet(seed, text.to_owned());
+            let case = Case { meddling: Some(meddling), back: true, ..quiet };
 
             let ended = run::run(&case);
 
