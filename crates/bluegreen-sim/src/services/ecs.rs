@@ -1,6 +1,7 @@
-//! ECS: services that reach their count task by task, and tasks that run alone.
+//! ECS: services that reach their count task by task, and may take messages from a queue; and tasks that run alone.
 
 mod definitions;
+mod reading;
 mod tasks;
 
 use std::{
@@ -10,8 +11,9 @@ use std::{
 
 use serde_json::{Value, json};
 
+pub(crate) use self::reading::arrived;
 pub use self::tasks::{Task, TaskRun};
-use super::{Concerns, scaling, unknown};
+use super::{Concerns, scaling, sqs, unknown};
 use crate::{Call, Event, Lagging, Refusal, World, call::Answer};
 
 /// §3.2: how many services a call may name.
@@ -78,12 +80,21 @@ pub struct Service {
     changing: bool,
     /// How many times as long as usual its tasks take.
     slowness: u32,
+    /// The ARN of the queue that its tasks read.
+    source: Option<String>,
+    /// Whether its tasks are about to look into it.
+    polls: bool,
 }
 
 impl Service {
     /// Returns how many tasks it is to run, as it really is.
     pub fn desired(&self) -> u32 {
         *self.desired.real()
+    }
+
+    /// Returns the ARN of the queue that its tasks take messages from.
+    pub fn source(&self) -> Option<&str> {
+        self.source.as_deref()
     }
 }
 
@@ -94,6 +105,17 @@ pub enum EcsEvent {
     Task(String, String),
     /// A task that runs alone, by its id and how often somebody has stopped it, gets on.
     Alone(String, u64),
+    /// The tasks of a service, by cluster and name, look for messages.
+    Poll(String, String),
+    /// A task of a service has processed messages.
+    Processed {
+        /// The service's name.
+        service: String,
+        /// The ARN of the queue.
+        source: String,
+        /// The messages.
+        numbers: Vec<u64>,
+    },
 }
 
 impl Ecs {
@@ -127,6 +149,8 @@ impl World {
             pending: 0,
             changing: false,
             slowness: 1,
+            source: None,
+            polls: false,
         };
         self.ecs.clusters.insert(cluster.to_owned());
         self.ecs.services.insert((cluster.to_owned(), name.to_owned()), service);
@@ -172,17 +196,24 @@ fn begin(world: &mut World, cluster: &str, name: &str) {
 
 pub(super) fn happen(world: &mut World, event: EcsEvent) {
     match event {
-        EcsEvent::Task(cluster, name) => next_task(world, cluster, name),
+        EcsEvent::Task(cluster, name) => {
+            next_task(world, &cluster, &name);
+            reading::look(world, &cluster, &name);
+        }
         EcsEvent::Alone(id, generation) => tasks::get_on(world, &id, generation),
+        EcsEvent::Poll(cluster, name) => reading::poll(world, &cluster, &name),
+        EcsEvent::Processed { service, source, numbers } => {
+            sqs::delete(world, &source, &numbers, &service);
+        }
     }
 }
 
 /// Lets the next task of a service start or stop: each takes its time, one after the other.
-fn next_task(world: &mut World, cluster: String, name: String) {
+fn next_task(world: &mut World, cluster: &str, name: &str) {
     // Tasks are as slow as the change of which they are, whichever call is answered just now.
     let [start, stop] =
         [world.times.task_start, world.times.task_stop].map(|it| it.draw(&mut world.random));
-    let Some(service) = world.ecs.find(&cluster, &name) else { return };
+    let Some(service) = world.ecs.find(cluster, name) else { return };
     service.running += std::mem::take(&mut service.pending);
     let wanted = service.desired();
     let after = if service.running < wanted {
@@ -196,7 +227,8 @@ fn next_task(world: &mut World, cluster: String, name: String) {
         return;
     };
     let after = after * service.slowness;
-    world.schedule(after, Event::Ecs(EcsEvent::Task(cluster, name)));
+    let event = EcsEvent::Task(cluster.to_owned(), name.to_owned());
+    world.schedule(after, Event::Ecs(event));
 }
 
 pub(super) fn answer(world: &mut World, call: &Call) -> Answer {

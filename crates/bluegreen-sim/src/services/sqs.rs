@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde_json::{Map, Value, json};
 
 pub(super) use self::messages::set_body;
-use super::{Concerns, lambda, unknown};
+use super::{Concerns, ecs, lambda, unknown};
 use crate::{Call, Event, Fate, Lagging, Refusal, World, call::Answer, history::History};
 
 /// §4: the least time between two purges of a queue.
@@ -198,6 +198,7 @@ pub(crate) fn deliver(world: &mut World, queue: &str, number: u64) {
     queue.counted(now, shown);
     world.ledger.copy(number, &arn, Fate::Waiting);
     lambda::arrived(world, &arn);
+    ecs::arrived(world, &arn);
 }
 
 /// Lets a mapping receive up to so many messages, which are in flight until they are deleted.
@@ -252,6 +253,7 @@ pub(super) fn happen(world: &mut World, event: SqsEvent) {
                 queue.counted(now, shown);
                 let arn = queue.arn.clone();
                 lambda::arrived(world, &arn);
+                ecs::arrived(world, &arn);
             }
         }
     }

@@ -178,3 +178,30 @@ fn a_service_that_is_there_is_not_made_again() {
     assert_eq!(refusal.code, "InvalidParameterException");
     assert_eq!(world.ecs.services().next().map(|it| it.desired()), Some(2));
 }
+
+#[test]
+fn tasks_take_messages_from_their_queue_while_any_runs() {
+    let mut world = world();
+    let queue = world.add_queue("mail-b");
+    world.read_queue("shop", "worker-b", &queue);
+    let left = |world: &World| world.sqs.queue(&queue).unwrap().len();
+
+    world.add_messages(&queue, 25);
+    world.advance(Duration::from_secs(60));
+    assert_eq!(left(&world), 25, "no task runs");
+    update(&mut world, json!({ "desiredCount": 1 })).unwrap();
+    world.advance(Duration::from_secs(180));
+    assert_eq!(left(&world), 0);
+    world.add_messages(&queue, 2);
+    world.advance(Duration::from_secs(210));
+    assert_eq!(left(&world), 0, "what arrives later is taken too");
+    update(&mut world, json!({ "desiredCount": 0 })).unwrap();
+    world.advance(Duration::from_secs(300));
+    world.add_messages(&queue, 3);
+    world.advance(Duration::from_secs(600));
+    assert_eq!(left(&world), 3, "none runs any more");
+
+    let consumed = |it: &crate::Message| it.copies[&queue].consumed.len();
+    let by: Vec<usize> = world.ledger.messages().map(|(_, it)| consumed(it)).collect();
+    assert_eq!(by, [[1; 27].as_slice(), [0; 3].as_slice()].concat());
+}
