@@ -56,7 +56,8 @@ impl Resources {
         #[cfg(feature = "ecs")]
         for it in &file.ecs {
             let toolkit = bluegreen_ecs::AwsEcsToolkit::new(sdk, it.settings.config.clone())?;
-            all.push(Arc::new(crate::steps::Ecs::new(it, Arc::new(toolkit))));
+            let queue = queue(file, &queues, it.settings.queue.as_deref());
+            all.push(Arc::new(crate::steps::Ecs::new(it, Arc::new(toolkit), queue)));
         }
         #[cfg(feature = "dynamodb")]
         for it in &file.dynamodb {
@@ -72,4 +73,25 @@ impl Resources {
         }
         Ok(Self { all, queues })
     }
+}
+
+/// Returns the queues of the table `[sqs.name]`, of all in the order of the file.
+#[cfg(all(feature = "ecs", feature = "sqs"))]
+fn queue(
+    file: &StackFile,
+    queues: &[Arc<dyn SourceQueue>],
+    name: Option<&str>,
+) -> Option<Arc<dyn SourceQueue>> {
+    let mut tables = file.sqs.iter().zip(queues);
+    tables.find(|(it, _)| Some(it.name.as_str()) == name).map(|(_, queue)| Arc::clone(queue))
+}
+
+/// Returns none: a file without queues cannot name one.
+#[cfg(all(feature = "ecs", not(feature = "sqs")))]
+fn queue(
+    _: &StackFile,
+    _: &[Arc<dyn SourceQueue>],
+    _: Option<&str>,
+) -> Option<Arc<dyn SourceQueue>> {
+    None
 }

@@ -4,7 +4,7 @@
 mod aurora;
 #[cfg(feature = "cloudwatch")]
 mod cloudwatch;
-#[cfg(any(feature = "lambda", feature = "sqs"))]
+#[cfg(any(feature = "ecs", feature = "lambda", feature = "sqs"))]
 mod drain;
 #[cfg(feature = "dynamodb")]
 mod dynamodb;

@@ -144,6 +144,8 @@ fn read(mut root: Table<'_>) -> StackFile {
 
     names::check_arns(&tables, region.as_deref(), account_id.as_deref());
     names::check_repeats(&tables);
+    #[cfg(feature = "ecs")]
+    ecs::check_exclusive(&tables);
     #[cfg(feature = "cloudwatch")]
     cloudwatch::check_overlaps(&tables, &stack_file.cloudwatch);
     for it in tables {

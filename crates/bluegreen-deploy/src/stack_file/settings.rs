@@ -264,6 +264,11 @@ pub struct EcsSettings {
     pub config: bluegreen_ecs::EcsConfig,
     /// How many tasks an enabled service runs.
     pub desired_tasks: DesiredTasks,
+    /// What kind of consumers the services are: [`ConsumerKind::Mirror`] by default, or [`ConsumerKind::Exclusive`].
+    pub mode: ConsumerKind,
+    /// The name of the table `[sqs.name]` whose queues the services read, without the service: `mail`. The old one of a
+    /// pair of exclusive services goes on until its own is drained; only they have it.
+    pub queue: Option<String>,
 }
 
 /// How many tasks an enabled service runs.
@@ -271,7 +276,8 @@ pub struct EcsSettings {
 pub enum DesiredTasks {
     /// This many, 1 or more.
     Count(u32),
-    /// As many as the active stack's service when it is looked at (`"match"`).
+    /// As many as the active stack's service when it is looked at, and as an exclusive one before it was switched off
+    /// (`"match"`).
     Match,
 }
 

@@ -6,6 +6,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+#[cfg(any(feature = "ecs", feature = "lambda"))]
+use bluegreen_core::StackReference;
+
+#[cfg(any(feature = "ecs", feature = "lambda"))]
+use crate::{Context, Result, SourceQueue};
+
 /// How far apart two looks may be for the time between them to count as watched.
 const LONGEST_GAP: Duration = Duration::from_secs(90);
 
@@ -29,6 +35,20 @@ impl DrainWatch {
     /// Forgets all looks so far: whatever they showed, producers may have come back since.
     pub(super) fn forget(&self) {
         self.empty.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Looks at the queue of `stack`, and returns what is still waited for; `None` when it is drained.
+    #[cfg(any(feature = "ecs", feature = "lambda"))]
+    pub(super) async fn look(
+        &self,
+        queue: &dyn SourceQueue,
+        context: &Context<'_>,
+        stack: StackReference,
+    ) -> Result<Option<String>> {
+        let name = queue.name(stack);
+        let messages = queue.messages(context, stack).await?.total;
+        let seen = self.see(name, messages, queue.drained_for(), context.now());
+        Ok(seen.map(|what| format!("`{name}`: {what}")))
     }
 
     /// Takes note of a look at `queue` and returns what is still waited for; `None` when it has been empty

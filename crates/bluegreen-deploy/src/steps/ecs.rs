@@ -1,7 +1,9 @@
-//! The steps of ECS services: `ecs.enable` before the move and `ecs.disable` after it.
+//! The steps of ECS services: `ecs.enable` before the move, `ecs.disable` after it, and the hand-over of those that
+//! must never run on both stacks.
 
 mod disable;
 mod enable;
+mod exclusive;
 #[cfg(test)]
 mod testing;
 
@@ -12,29 +14,39 @@ use bluegreen_core::{Pair, StackReference};
 use bluegreen_ecs::{EcsToolkit, Service, ServiceScaling, Suspended};
 
 use crate::{
-    Consumer, Context, Declaration, Error, Permission, Resource, Result, Shared, Source, Step,
-    StepId, Wildcard,
+    Consumer, Context, Declaration, Error, Permission, Resource, Result, Shared, Source,
+    SourceQueue, Step, StepId, Wildcard,
     stack_file::{self, ConsumerKind, EcsSettings},
 };
 
-use self::{disable::Disable, enable::Enable};
+use self::{disable::Disable, enable::Enable, exclusive::HandOver};
 
 /// A pair of ECS services.
+///
+/// Remembered under `ecs.<name>/<stack>` is which kinds of its scaling were suspended before a service was switched
+/// off, and of an exclusive one how many tasks it was to run.
 #[derive(Debug)]
 pub struct Ecs {
     declaration: Declaration,
     toolkit: Arc<dyn EcsToolkit>,
     settings: EcsSettings,
+    queue: Option<Arc<dyn SourceQueue>>,
     looks: Pair<Shared<Option<Service>>>,
 }
 
 impl Ecs {
-    /// Makes the pair that the stack file declares, worked on through `toolkit`.
-    pub fn new(resource: &stack_file::Resource<EcsSettings>, toolkit: Arc<dyn EcsToolkit>) -> Self {
+    /// Makes the pair that the stack file declares, worked on through `toolkit`. `queue` is the pair of queues that
+    /// its `queue` names: an exclusive service goes on until its own is drained.
+    pub fn new(
+        resource: &stack_file::Resource<EcsSettings>,
+        toolkit: Arc<dyn EcsToolkit>,
+        queue: Option<Arc<dyn SourceQueue>>,
+    ) -> Self {
         Self {
             declaration: Declaration::new("ecs", resource),
             toolkit,
             settings: resource.settings.clone(),
+            queue,
             looks: Pair::default(),
         }
     }
@@ -126,10 +138,12 @@ impl Resource for Ecs {
     }
 
     fn steps(self: Arc<Self>, to: StackReference) -> Vec<Arc<dyn Step>> {
-        vec![
-            Arc::new(Enable::new(Arc::clone(&self), to)),
-            Arc::new(Disable { ecs: self, stack: to.partner() }),
-        ]
+        let turns_on: Arc<dyn Step> = match self.settings.mode {
+            ConsumerKind::Mirror => Arc::new(Enable::new(Arc::clone(&self), to)),
+            ConsumerKind::Exclusive => Arc::new(HandOver::new(Arc::clone(&self), to)),
+            ConsumerKind::Off => return Vec::new(),
+        };
+        vec![turns_on, Arc::new(Disable { ecs: self, stack: to.partner() })]
     }
 
     async fn consumers(
@@ -144,7 +158,7 @@ impl Resource for Ecs {
                 what: service(&it.name),
                 on: it.desired > 0 || it.running > 0 || it.pending > 0,
                 source: Source::Other(it.arn),
-                kind: ConsumerKind::Mirror,
+                kind: self.settings.mode,
                 turned_off_by: "ecs.disable",
             })
             .collect())
@@ -223,6 +237,19 @@ mod tests {
             };
             assert_eq!(consumers, [expected]);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_exclusive_service_is_an_exclusive_consumer_that_retiring_would_turn_off() {
+        let (world, account) = (World::new(A), account());
+        let ecs = account.ecs(|it| it.settings.mode = ConsumerKind::Exclusive);
+
+        let consumers = ecs.consumers(&world.context(), A).await.unwrap();
+        let ids: Vec<_> = ecs.steps(B).iter().map(|it| it.id().to_string()).collect();
+
+        assert_eq!(consumers[0].kind, ConsumerKind::Exclusive);
+        assert_eq!(consumers[0].turned_off_by, "ecs.disable");
+        assert_eq!(ids, ["exclusive.hand-over worker on b", "ecs.disable worker on a"]);
     }
 
     #[tokio::test(start_paused = true)]

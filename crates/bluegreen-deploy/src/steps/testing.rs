@@ -7,12 +7,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use bluegreen_core::{Clock, StackReference};
+use async_trait::async_trait;
+use bluegreen_core::{Clock, Pair, StackReference};
 use futures::FutureExt;
 
 use crate::{
-    Context, Declaration, FileStorage, Inspection, Limits, Owner, Permission, Pointer, Result,
-    Rounds, Step, StepEvent, Store, store::Happened,
+    Context, Declaration, FileStorage, Inspection, Limits, Messages, Owner, Permission, Pointer,
+    Result, Rounds, SourceQueue, Step, StepEvent, Store, stack_file::Feed, store::Happened,
 };
 
 /// The time of day at which every test begins.
@@ -110,4 +111,47 @@ pub(crate) async fn adopted(folder: &Path, active: StackReference) -> Store {
     let owner = Owner { name: "7 on here".to_owned(), clock: Clock::following_tokio(START) };
     let storage = Arc::new(FileStorage::new(folder, "shop"));
     Store::adopt(storage, "shop", &owner, pointer).await.unwrap()
+}
+
+/// A pair of queues `<name>-a` and `<name>-b`, with messages as a test says.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    names: Pair<String>,
+    feed: Feed,
+    messages: Mutex<Messages>,
+}
+
+impl Queue {
+    /// Makes the pair; each of its queues is drained after a minute, and has these messages.
+    pub(crate) fn new(name: &str, feed: Feed, total: u64, in_flight: u64) -> Arc<Self> {
+        Arc::new(Self {
+            names: Pair::from_fn(|stack| format!("{name}-{stack}")),
+            feed,
+            messages: Mutex::new(Messages { total, in_flight }),
+        })
+    }
+
+    /// Changes the messages of both queues.
+    pub(crate) fn set(&self, total: u64, in_flight: u64) {
+        *self.messages.lock().unwrap() = Messages { total, in_flight };
+    }
+}
+
+#[async_trait]
+impl SourceQueue for Queue {
+    fn name(&self, stack: StackReference) -> &str {
+        self.names.of(stack)
+    }
+
+    fn feed(&self) -> Feed {
+        self.feed
+    }
+
+    fn drained_for(&self) -> Duration {
+        Duration::from_secs(60)
+    }
+
+    async fn messages(&self, _context: &Context<'_>, _stack: StackReference) -> Result<Messages> {
+        Ok(*self.messages.lock().unwrap())
+    }
 }

@@ -101,7 +101,8 @@ fn skip(table: &mut Table<'_>, service: &str) -> BTreeSet<String> {
         if skip.contains(on) && !off.iter().any(|it| skip.contains(*it)) {
             let message =
                 format!("{} would be off on both stacks: `{on}` is skipped alone", table.name);
-            let help = format!("skip {} too", list(off.iter().copied()));
+            let own = off.iter().copied().filter(|it| steps.contains(it));
+            let help = format!("skip {} too", list(own));
             table.document.note(table.span_of("skip"), message, Some(help));
         }
     }
@@ -112,7 +113,7 @@ fn skip(table: &mut Table<'_>, service: &str) -> BTreeSet<String> {
 const TURNED_ON_AND_OFF: [(&str, &[&str]); 6] = [
     ("cloudwatch.enable-alarms", &["cloudwatch.disable-alarms"]),
     ("ecs.enable", &["ecs.disable"]),
-    ("exclusive.hand-over", &["lambda.disable-mappings", "lambda.disable-rules"]),
+    ("exclusive.hand-over", &["ecs.disable", "lambda.disable-mappings", "lambda.disable-rules"]),
     ("lambda.enable-mappings", &["lambda.disable-mappings"]),
     ("lambda.enable-rules", &["lambda.disable-rules"]),
     ("sns.enable", &["sns.disable"]),
@@ -166,7 +167,7 @@ fn steps(service: &str) -> &'static [&'static str] {
         }
         "cloudwatch" => &["cloudwatch.enable-alarms", "cloudwatch.disable-alarms"],
         "dynamodb" => &["dynamodb.delete"],
-        "ecs" => &["ecs.enable", "ecs.disable"],
+        "ecs" => &["ecs.enable", "ecs.disable", "exclusive.hand-over"],
         "kinesis" => &["kinesis.register", "kinesis.deregister"],
         "lambda" => &[
             "lambda.enable-mappings",

@@ -1,5 +1,6 @@
 //! What a stack file may say, and that no text makes reading it panic.
 
+mod exclusive;
 mod resources;
 mod values;
 mod variables;

@@ -7,9 +7,14 @@ use bluegreen_core::StackReference;
 use bluegreen_ecs::{Service, Suspended};
 
 use super::{Ecs, described, enable::Enable, service, tasks};
-use crate::{Context, Effect, Inspection, Permission, Result, Step, StepId};
+use crate::{
+    Context, Effect, Inspection, Permission, Result, Step, StepId, stack_file::ConsumerKind,
+};
 
 /// Takes all tasks from the service of `stack`.
+///
+/// One of exclusive kind has been handed over before, and is normally found off. Nothing is remembered of it here:
+/// `exclusive.hand-over` has done that.
 #[derive(Debug)]
 pub(super) struct Disable {
     pub(super) ecs: Arc<Ecs>,
@@ -23,10 +28,10 @@ impl Disable {
     /// When all are suspended and something is remembered, the service was disabled before and only its
     /// count was raised since: what that disabling found still holds.
     async fn remember(&self, context: &Context<'_>, flags: Suspended) -> Result<()> {
+        let Some(key) = self.memory() else { return Ok(()) };
         if context.store.release().is_none_or(|it| it.target == self.stack) {
             return Ok(());
         }
-        let key = self.ecs.flags_key(self.stack);
         let known: Option<Suspended> = context.remembered(&key)?;
         if flags == Suspended::ALL && known.is_some() {
             return Ok(());
@@ -50,19 +55,7 @@ impl Step for Disable {
             return Ok(Inspection::Done);
         };
         self.ecs.check_counted(self.stack, &seen)?;
-        if seen.desired > 0 || scales(&seen) {
-            let suspended = if seen.scaling.is_some() { ", scaling suspended" } else { "" };
-            return Ok(Inspection::Needed {
-                from: format!("{}{}", tasks(seen.desired), described(seen.scaling)),
-                to: format!("0 tasks{suspended}"),
-            });
-        }
-        Ok(match seen.running.saturating_add(seen.pending) {
-            0 => Inspection::Done,
-            left => Inspection::Underway {
-                what: format!("{} still to stop of {}", tasks(left), service(&seen.name)),
-            },
-        })
+        Ok(turning_off(&seen))
     }
 
     async fn apply(&self, context: &Context<'_>) -> Result<()> {
@@ -72,15 +65,7 @@ impl Step for Disable {
         if let Some(scaling) = seen.scaling {
             self.remember(context, scaling.suspended).await?;
         }
-        let scales = scales(&seen);
-        if scales {
-            self.ecs.toolkit.suspend_scaling(self.stack).await?;
-        }
-        // AWS pulls the count up to the scaling target's minimum with that very call.
-        if scales || seen.desired > 0 {
-            self.ecs.toolkit.disable_service(self.stack).await?;
-        }
-        Ok(())
+        self.ecs.switch_off(self.stack, &seen).await
     }
 
     fn undo(&self) -> Option<Arc<dyn Step>> {
@@ -92,12 +77,45 @@ impl Step for Disable {
     }
 
     fn memory(&self) -> Option<String> {
-        Some(self.ecs.flags_key(self.stack))
+        let is_mirror = self.ecs.settings.mode == ConsumerKind::Mirror;
+        is_mirror.then(|| self.ecs.flags_key(self.stack))
+    }
+}
+
+impl Ecs {
+    /// Suspends the scaling of the service of `stack` and takes its tasks.
+    pub(super) async fn switch_off(&self, stack: StackReference, seen: &Service) -> Result<()> {
+        let scales = scales(seen);
+        if scales {
+            self.toolkit.suspend_scaling(stack).await?;
+        }
+        // AWS pulls the count up to the scaling target's minimum with that very call.
+        if scales || seen.desired > 0 {
+            self.toolkit.disable_service(stack).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Says what it takes until the service runs no task.
+pub(super) fn turning_off(seen: &Service) -> Inspection {
+    if seen.desired > 0 || scales(seen) {
+        let suspended = if seen.scaling.is_some() { ", scaling suspended" } else { "" };
+        return Inspection::Needed {
+            from: format!("{}{}", tasks(seen.desired), described(seen.scaling)),
+            to: format!("0 tasks{suspended}"),
+        };
+    }
+    match seen.running.saturating_add(seen.pending) {
+        0 => Inspection::Done,
+        left => Inspection::Underway {
+            what: format!("{} still to stop of {}", tasks(left), service(&seen.name)),
+        },
     }
 }
 
 /// Returns whether any kind of scaling is on.
-fn scales(seen: &Service) -> bool {
+pub(super) fn scales(seen: &Service) -> bool {
     seen.scaling.is_some_and(|it| it.suspended != Suspended::ALL)
 }
 

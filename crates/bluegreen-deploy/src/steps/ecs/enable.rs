@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bluegreen_core::StackReference;
 use bluegreen_ecs::{Service, ServiceScaling, Suspended};
 
-use super::{Ecs, described, disable::Disable, service, tasks};
+use super::{Ecs, described, disable::Disable, exclusive::Before, service, tasks};
 use crate::{
     Context, Effect, Inspection, Permission, Result, Round, Step, StepId, stack_file::DesiredTasks,
 };
@@ -21,8 +21,9 @@ pub(super) struct Enable {
 }
 
 /// How the service should be.
-struct Goal {
-    desired: u32,
+pub(super) struct Goal {
+    /// How many tasks it is to run.
+    pub(super) desired: u32,
     /// Whether scaling may have raised the count above `desired`.
     scales: bool,
     flags: Suspended,
@@ -47,10 +48,27 @@ impl Enable {
         Self { ecs, stack, steady: Mutex::new(None) }
     }
 
+    /// Says how the service should be.
+    ///
+    /// # Errors
+    ///
+    /// [`WrongState`](bluegreen_core::Error::WrongState) for what keeps it from being so: it takes no count, its
+    /// deployment has failed, or there is nothing to match.
+    pub(super) async fn checked_goal(&self, context: &Context<'_>, seen: &Service) -> Result<Goal> {
+        self.ecs.check_counted(self.stack, seen)?;
+        if seen.deployment_failed {
+            let expected =
+                "one whose deployment has worked: deploy it anew, then repeat the command";
+            let state = "left with a failed deployment";
+            return Err(self.ecs.wrong_state(self.stack, state, expected));
+        }
+        self.goal(context, seen).await
+    }
+
     async fn goal(&self, context: &Context<'_>, seen: &Service) -> Result<Goal> {
         let wanted = match self.ecs.settings.desired_tasks {
             DesiredTasks::Count(count) => count,
-            DesiredTasks::Match => self.matched(context).await?,
+            DesiredTasks::Match => self.matched(context, seen).await?,
         };
         // What production runs with is never made less.
         let is_active = context.is_active(self.stack);
@@ -75,25 +93,38 @@ impl Enable {
         Ok(Goal { desired, scales, flags })
     }
 
-    /// Returns how many tasks the partner runs, or ran when this step first changed something.
-    async fn matched(&self, context: &Context<'_>) -> Result<u32> {
+    /// Returns how many tasks the partner runs, or ran when this step or its hand-over first changed something. Where
+    /// it runs none, what is `seen` to run already is right.
+    async fn matched(&self, context: &Context<'_>, seen: &Service) -> Result<u32> {
         if let Some(count) = context.note(&self.count_key())? {
             return Ok(count);
         }
         let partner = self.stack.partner();
-        match self.ecs.service(context, partner).await?.map_or(0, |it| it.desired) {
-            0 => {
-                let expected = "one that runs tasks, to match: start it, or give a number as \
-                                `desired-tasks`";
-                Err(self.ecs.wrong_state(partner, "without a desired task", expected))
-            }
-            count => Ok(count),
+        let before = match self.ecs.before(context, partner)? {
+            Some(before) => Some(before),
+            None => self.ecs.service(context, partner).await?.map(|it| self.ecs.as_it_is(&it)),
+        };
+        if let Some(count) = before.and_then(|it| it.tasks) {
+            return Ok(count);
         }
+        if seen.desired > 0 {
+            return Ok(seen.desired);
+        }
+        // Where a hand-over was given up half way, both are off: what this one ran before is all that is known.
+        let own: Option<Before> = context.remembered(&self.ecs.flags_key(self.stack))?;
+        own.and_then(|it| it.tasks).ok_or_else(|| {
+            let expected = "one that runs tasks, to match: start it, or give a number as \
+                            `desired-tasks`";
+            self.ecs.wrong_state(partner, "without a desired task", expected)
+        })
     }
 
-    /// Returns the flags of the partner's scaling; none is suspended where it has no scaling, or is not the
-    /// active one: a standby's is suspended since it is the standby.
+    /// Returns the flags of the partner's scaling, from before its hand-over began; none is suspended where it has no
+    /// scaling, or is not the active one: a standby's is suspended since it is the standby.
     async fn partners_flags(&self, context: &Context<'_>) -> Result<Suspended> {
+        if let Some(before) = self.ecs.before(context, self.stack.partner())? {
+            return Ok(before.suspended);
+        }
         if !context.is_active(self.stack.partner()) {
             return Ok(Suspended::default());
         }
@@ -131,14 +162,7 @@ impl Step for Enable {
         let Some(seen) = self.ecs.service(context, self.stack).await? else {
             return Ok(Inspection::Done);
         };
-        self.ecs.check_counted(self.stack, &seen)?;
-        if seen.deployment_failed {
-            let expected =
-                "one whose deployment has worked: deploy it anew, then repeat the command";
-            let state = "left with a failed deployment";
-            return Err(self.ecs.wrong_state(self.stack, state, expected));
-        }
-        let goal = self.goal(context, &seen).await?;
+        let goal = self.checked_goal(context, &seen).await?;
         let met = goal.is_met_by(&seen);
         let settled = self.is_settled(context.round, met && seen.steady);
         if !met {
@@ -168,7 +192,7 @@ impl Step for Enable {
         };
         let goal = self.goal(context, &seen).await?;
         if self.ecs.settings.desired_tasks == DesiredTasks::Match {
-            context.set_note(&self.count_key(), &self.matched(context).await?).await?;
+            context.set_note(&self.count_key(), &self.matched(context, &seen).await?).await?;
         }
         if !goal.has_count(&seen) {
             self.ecs.toolkit.enable_service(self.stack, goal.desired).await?;

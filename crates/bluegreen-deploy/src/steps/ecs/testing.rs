@@ -10,8 +10,8 @@ use bluegreen_ecs::{EcsConfig, MockEcsToolkit, Service, ServiceScaling, Suspende
 
 use super::Ecs;
 use crate::{
-    Inspection, Resource, Step,
-    stack_file::{self, DesiredTasks, EcsSettings},
+    Inspection, Resource, SourceQueue, Step,
+    stack_file::{self, ConsumerKind, DesiredTasks, EcsSettings},
 };
 
 /// Two services as they are now.
@@ -68,6 +68,15 @@ impl Account {
         &self,
         change: impl FnOnce(&mut stack_file::Resource<EcsSettings>),
     ) -> Arc<Ecs> {
+        self.ecs_with(None, change)
+    }
+
+    /// Returns the same pair, fed by `queue`.
+    pub(super) fn ecs_with(
+        &self,
+        queue: Option<Arc<dyn SourceQueue>>,
+        change: impl FnOnce(&mut stack_file::Resource<EcsSettings>),
+    ) -> Arc<Ecs> {
         let mut resource = stack_file::Resource {
             name: "worker".to_owned(),
             line: 1,
@@ -81,10 +90,12 @@ impl Account {
                     services: Pair { a: "worker-a".to_owned(), b: "worker-b".to_owned() },
                 },
                 desired_tasks: DesiredTasks::Count(4),
+                mode: ConsumerKind::Mirror,
+                queue: None,
             },
         };
         change(&mut resource);
-        Arc::new(Ecs::new(&resource, Arc::new(self.toolkit())))
+        Arc::new(Ecs::new(&resource, Arc::new(self.toolkit()), queue))
     }
 
     /// Returns the step `name` of a move to `to`.

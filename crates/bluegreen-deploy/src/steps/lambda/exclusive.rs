@@ -127,11 +127,9 @@ impl HandOver {
         let sources = self.lambda.sources(context, self.old()).await?;
         let mut undrained = None;
         for queue in sources.queues.into_iter().filter(|it| it.feed() == Feed::Work) {
-            let name = queue.name(self.old());
-            let messages = queue.messages(context, self.old()).await?.total;
             // Each queue is watched in every look, whatever another one shows.
-            let seen = self.watch.see(name, messages, queue.drained_for(), context.now());
-            undrained = undrained.or(seen.map(|what| format!("`{name}`: {what}")));
+            let seen = self.watch.look(queue.as_ref(), context, self.old()).await?;
+            undrained = undrained.or(seen);
         }
         Ok(undrained)
     }

@@ -1,11 +1,10 @@
-//! What the tests of functions share: an account with mappings and rules, and a queue.
+//! What the tests of functions share: an account with mappings and rules.
 
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use async_trait::async_trait;
 use bluegreen_core::{
     Error, Pair, Selection,
     StackReference::{self, A, B},
@@ -16,9 +15,10 @@ use bluegreen_lambda::{
 };
 
 use super::Lambda;
+pub(super) use crate::steps::testing::Queue;
 use crate::{
-    Context, Messages, Result, SourceQueue, Step, StepId,
-    stack_file::{self, ConsumerKind, Feed, LambdaSettings},
+    SourceQueue, Step, StepId,
+    stack_file::{self, ConsumerKind, LambdaSettings},
 };
 
 /// An AWS account with mappings and rules.
@@ -225,45 +225,4 @@ pub(super) fn step(
 ) -> Arc<dyn Step> {
     let steps = crate::Resource::steps(Arc::clone(lambda), to);
     steps.into_iter().find(|it| it.id() == StepId::new(name, "ingest", stack)).unwrap()
-}
-
-/// A pair of queues `<name>-a` and `<name>-b`.
-#[derive(Debug)]
-pub(super) struct Queue {
-    names: Pair<String>,
-    feed: Feed,
-    pub(super) messages: Mutex<Messages>,
-}
-
-impl Queue {
-    pub(super) fn new(name: &str, feed: Feed, total: u64, in_flight: u64) -> Arc<Self> {
-        Arc::new(Self {
-            names: Pair::from_fn(|stack| format!("{name}-{stack}")),
-            feed,
-            messages: Mutex::new(Messages { total, in_flight }),
-        })
-    }
-
-    pub(super) fn set(&self, total: u64, in_flight: u64) {
-        *self.messages.lock().unwrap() = Messages { total, in_flight };
-    }
-}
-
-#[async_trait]
-impl SourceQueue for Queue {
-    fn name(&self, stack: StackReference) -> &str {
-        self.names.of(stack)
-    }
-
-    fn feed(&self) -> Feed {
-        self.feed
-    }
-
-    fn drained_for(&self) -> Duration {
-        Duration::from_secs(60)
-    }
-
-    async fn messages(&self, _context: &Context<'_>, _stack: StackReference) -> Result<Messages> {
-        Ok(*self.messages.lock().unwrap())
-    }
 }

@@ -317,6 +317,13 @@ fn what_is_turned_off_on_one_stack_must_be_turned_on_on_the_other() {
     let alone = "[\"ecs.enable\"]";
     one_problem(&ecs(alone), alone, &["`ecs.enable` is skipped alone", "`ecs.disable`"]);
     good(&ecs("[\"ecs.disable\"]"));
+    let alone = "[\"exclusive.hand-over\"]";
+    one_problem(
+        &ecs(alone),
+        alone,
+        &["`exclusive.hand-over` is skipped", "skip `ecs.disable` too"],
+    );
+    good(&ecs("[\"exclusive.hand-over\", \"ecs.disable\"]"));
 }
 
 #[test]
@@ -330,7 +337,8 @@ fn every_step_that_a_table_has_can_be_skipped() {
                 [cloudwatch.x]\nprefixes = { a = \"x-a\", b = \"x-b\" }\n\
                 skip = [\"cloudwatch.enable-alarms\", \"cloudwatch.disable-alarms\"]\n\
                 [ecs.x]\ncluster = \"x\"\nservices = { a = \"x-a\", b = \"x-b\" }\n\
-                desired-tasks = 1\nskip = [\"ecs.enable\", \"ecs.disable\"]\n\
+                desired-tasks = 1\n\
+                skip = [\"ecs.enable\", \"ecs.disable\", \"exclusive.hand-over\"]\n\
                 [kinesis.x]\nstream-arn = \"arn:aws:kinesis:eu-west-1:123456789012:stream/x\"\n\
                 consumers = { a = \"x-a\", b = \"x-b\" }\n\
                 skip = [\"kinesis.register\", \"kinesis.deregister\"]\n\

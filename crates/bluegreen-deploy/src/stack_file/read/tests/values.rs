@@ -203,14 +203,11 @@ fn a_mover_lacks_nothing() {
 
 #[test]
 fn what_this_version_cannot_do_is_refused_at_its_place() {
-    let ecs = "[ecs.x]\ncluster = \"x\"\nservices = { a = \"x-a\", b = \"x-b\" }\n\
-               desired-tasks = 1\nmode = \"exclusive\"";
     let cases = [
         ("[traffic.web]\nmover = \"codedeploy\"\nservice = \"x\"", "\"codedeploy\""),
         ("[traffic.web]\nmover = \"ecs\"", "\"ecs\""),
         ("[schema.orders]\nreset.lambda = { a = \"x\", b = \"y\" }", "[schema.orders]"),
         ("[test.smoke]\nhttp = \"https://shop.example\"", "[test.smoke]"),
-        (ecs, "\"exclusive\""),
         ("[release]\nundo-after = \"4h\"", "\"4h\""),
     ];
     for (text, place) in cases {
@@ -236,6 +233,7 @@ fn what_this_version_does_anyway_may_be_said() {
         "#,
     );
 
+    assert_eq!(found.ecs[0].settings.mode, ConsumerKind::Mirror);
     assert_eq!(found.state.store, StoreSettings::File("state".into()));
 }
 
