@@ -25,8 +25,8 @@ const BLOCKING: &str = r#"{"__bluegreen_blocked__":["never"]}"#;
 /// Builds the account of `file`, with `active` in production.
 ///
 /// What the file does not say is made up: each topic, stream and queue of work gets somebody who sends
-/// messages; a function's mappings read the pair of queues that has its name, else one that no other function
-/// reads, and the stream; each function with rules has one.
+/// messages; a service reads the queue that its table names; a function's mappings read the pair of queues that has its
+/// name, else one that nobody else reads, and the stream; each function with rules has one.
 pub fn account(file: &StackFile, active: StackReference, settings: Settings) -> SimulatedAccount {
     let settings = Settings {
         region: file.region.clone(),
@@ -99,6 +99,11 @@ fn build(world: &mut World, file: &StackFile, active: StackReference) {
         for stack in StackReference::BOTH {
             let name = settings.config.services.of(stack);
             world.add_service(cluster, name, if on(stack) { tasks } else { 0 });
+            let queue = file.sqs.iter().find(|it| Some(&it.name) == settings.queue.as_ref());
+            if let Some(queue) = queue {
+                let arn = world.arn("sqs", queue.settings.config.queues.of(stack));
+                world.read_queue(cluster, name, &arn);
+            }
             let target = format!("service/{cluster}/{name}");
             world.add_scaling_target("ecs", &target, tasks.min(1), tasks + 4);
             // What is at rest stays so: scaling would start its least number of tasks.
@@ -220,11 +225,11 @@ fn sources(file: &StackFile) -> BTreeMap<&str, &str> {
     let wants = |it: &&Resource<LambdaSettings>| it.settings.mappings != ConsumerKind::Off;
     let functions: Vec<_> = file.lambda.iter().filter(wants).collect();
     let mut sources = BTreeMap::new();
-    let mut taken = BTreeSet::new();
+    let of_services = file.ecs.iter().filter_map(|it| it.settings.queue.as_deref());
+    let mut taken: BTreeSet<&str> = of_services.collect();
     for function in &functions {
-        if let Some(queue) =
-            file.sqs.iter().find(|it| it.name == function.name && fits(function, it))
-        {
+        let own = |it: &&Resource<_>| it.name == function.name && !taken.contains(it.name.as_str());
+        if let Some(queue) = file.sqs.iter().filter(own).find(|it| fits(function, it)) {
             sources.insert(function.name.as_str(), queue.name.as_str());
             taken.insert(queue.name.as_str());
         }

@@ -59,6 +59,37 @@ fn deleting() -> Shop {
     Shop { stopped: true, legs: &[B, A, B], ..shop(&text) }
 }
 
+/// A shop whose only consumer must never run on both stacks, and reads a queue.
+fn handing_over() -> Shop {
+    shop(
+        r#"
+        name = "shop"
+        region = "eu-west-1"
+        account-id = "123456789012"
+
+        [traffic.web]
+        mover = "command"
+        move = ["./move-traffic"]
+        observe = ["./observe-traffic"]
+
+        [release]
+        hold = "0s"
+
+        [sqs.bills]
+        queues = { a = "bills-a", b = "bills-b" }
+        feed = "work"
+        skip = ["sqs.drain"]
+
+        [ecs.billing]
+        cluster = "shop"
+        services = { a = "billing-a", b = "billing-b" }
+        desired-tasks = "match"
+        mode = "exclusive"
+        queue = "sqs.bills"
+        "#,
+    )
+}
+
 /// A shop of which nearly everything is left alone, and looked at all the same.
 fn left_alone() -> Shop {
     let arn =
@@ -318,6 +349,11 @@ async fn a_deployment_that_deletes_needs_every_permission_and_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_hand_over_of_services_needs_every_permission_and_no_other() {
+    handing_over().prove(Purpose::Deploy).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_left_alone_is_looked_at_and_not_changed() {
     let shop = left_alone();
 
@@ -328,7 +364,7 @@ async fn what_is_left_alone_is_looked_at_and_not_changed() {
 
 #[tokio::test(start_paused = true)]
 async fn to_plan_takes_every_look_and_no_change() {
-    for shop in [whole(), deleting(), left_alone()] {
+    for shop in [whole(), deleting(), handing_over(), left_alone()] {
         shop.prove(Purpose::Plan).await;
 
         assert_eq!(changes(&shop.least(Purpose::Plan)), Vec::<String>::new());
