@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use bluegreen_core::StackReference;
 use bluegreen_deploy::{
     Context, Effect, Engine, Inspection, Permission, Plan, Result, Step, StepId,
+    stack_file::{ConsumerKind, StackFile},
 };
 use clap::ValueEnum;
 
@@ -32,6 +33,8 @@ pub(crate) enum Break {
     JournalBehind,
     /// What was done first is taken back first.
     UndoForwards,
+    /// ECS services that must run on one stack only are taken for such as may run on both.
+    MirrorServices,
     /// Not broken, and so not to be typed: every step is brought about twice, as after a crash before its success was written.
     #[value(skip)]
     Twice,
@@ -45,6 +48,17 @@ impl fmt::Display for Break {
         let value = self.to_possible_value();
         f.write_str(value.as_ref().map_or("", |it| it.get_name()))
     }
+}
+
+/// Returns the stack file as the engine takes it.
+pub(crate) fn file(file: &StackFile, how: Option<Break>) -> StackFile {
+    let mut file = file.clone();
+    if how == Some(Break::MirrorServices) {
+        for it in &mut file.ecs {
+            it.settings.mode = ConsumerKind::Mirror;
+        }
+    }
+    file
 }
 
 /// Makes the plan of a move to the stack `to`, with its steps broken.
@@ -65,6 +79,7 @@ pub(crate) fn plan(engine: &Engine, to: StackReference, how: Option<Break>) -> R
             Break::PurgeBlindly => id.name == "sqs.purge",
             Break::DisableWrongStack => id.name == "sns.disable",
             Break::DoNotWait => id.name == "lambda.disable-mappings",
+            Break::MirrorServices => false,
             Break::Twice => true,
             Break::NoFencing | Break::JournalBehind | Break::UndoForwards => false,
         };

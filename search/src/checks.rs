@@ -14,7 +14,7 @@ use std::{
 use bluegreen_core::StackReference;
 use bluegreen_deploy::{
     Outcome, Report, StepId,
-    stack_file::{ConsumerKind, LambdaSettings, Resource, StackFile, Traffic},
+    stack_file::{ConsumerKind, EcsSettings, LambdaSettings, Resource, StackFile, Traffic},
 };
 use bluegreen_sim::{Mapping, Record, World};
 
@@ -57,7 +57,8 @@ pub(crate) struct Checker {
     looks: BTreeMap<(String, String), VecDeque<Duration>>,
     /// How many tasks each service is to run.
     tasks: BTreeMap<String, u32>,
-    /// Which step has last switched the mappings and rules of each function.
+    /// Which step has last switched the mappings and rules of each function, and the tasks and the scaling of each
+    /// service (`service/shop/billing-a`).
     switched_by: BTreeMap<String, String>,
     /// How many changes have taken effect since the command was run.
     effects: usize,
@@ -124,8 +125,8 @@ impl Checker {
         }
         if record.took_effect() {
             self.effects += 1;
-            if let (Some(function), Some(step)) = (switched(world, record), &record.step) {
-                self.switched_by.insert(function, step.clone());
+            if let (Some(what), Some(step)) = (switched(world, record), &record.step) {
+                self.switched_by.insert(what, step.clone());
             }
         }
         // Much happens by itself: looks come often enough to see it.
@@ -192,10 +193,7 @@ impl Checker {
                 .map(|stack| mappings(world, functions.of(stack)).any(Mapping::takes));
             let rules =
                 StackReference::BOTH.map(|stack| self.rule_is_on(world, functions.of(stack)));
-            let handed_over = StackReference::BOTH.into_iter().any(|stack| {
-                let by = self.switched_by.get(functions.of(stack));
-                by.is_some_and(|it| it.starts_with("exclusive.hand-over"))
-            });
+            let handed_over = self.is_handed_over(|stack| functions.of(stack).clone());
             let excused = |kind| match kind {
                 ConsumerKind::Mirror => false,
                 ConsumerKind::Exclusive => handed_over,
@@ -214,7 +212,9 @@ impl Checker {
                 let name = it.settings.config.services.of(stack);
                 world.ecs.services().any(|it| it.name == *name && it.running > 0)
             };
-            if !StackReference::BOTH.into_iter().any(runs) {
+            let excused = it.settings.mode == ConsumerKind::Exclusive
+                && self.is_handed_over(|stack| service_of(it, stack));
+            if !StackReference::BOTH.into_iter().any(runs) && !excused {
                 off.push(format!("the services of {}", it.name));
             }
         }
@@ -271,6 +271,16 @@ impl Checker {
                 on_both.push(format!("the rules of {}", it.name));
             }
         }
+        for it in &self.file.ecs {
+            let runs = StackReference::BOTH.map(|stack| {
+                let name = it.settings.config.services.of(stack);
+                world.ecs.services().any(|it| it.name == *name && it.running > 0)
+            });
+            let exclusive = it.settings.mode == ConsumerKind::Exclusive;
+            if exclusive && runs == [true, true] && !self.tasks_by_hand(&it.name) {
+                on_both.push(format!("the services of {}", it.name));
+            }
+        }
         if !on_both.is_empty() {
             self.violated(format!("both sides are on of {on_both:?} after {}", record.name()));
         }
@@ -280,6 +290,20 @@ impl Checker {
     fn by_hand(&self, name: &str) -> bool {
         let first = self.file.lambda.first().is_some_and(|it| it.name == name);
         first && self.meddled == Some(What::SwitchRule)
+    }
+
+    /// Returns whether a person has set the tasks of the services `name`: those of the first table.
+    fn tasks_by_hand(&self, name: &str) -> bool {
+        let first = self.file.ecs.first().is_some_and(|it| it.name == name);
+        first && self.meddled == Some(What::SetTasks)
+    }
+
+    /// Returns whether the last step that has switched either side is a hand-over that has not ended.
+    fn is_handed_over(&self, name: impl Fn(StackReference) -> String) -> bool {
+        StackReference::BOTH.into_iter().any(|stack| {
+            let by = self.switched_by.get(&name(stack));
+            by.is_some_and(|it| it.starts_with("exclusive.hand-over"))
+        })
     }
 
     fn rule_is_on(&self, world: &World, function: &str) -> bool {
@@ -305,6 +329,12 @@ impl Checker {
                 StackReference::BOTH.map(|stack| it.settings.config.functions.of(stack))
             }) {
                 self.switched_by.remove(function);
+            }
+            let own = self.file.ecs.iter().find(|it| it.name == step.resource);
+            for service in
+                own.iter().flat_map(|it| StackReference::BOTH.map(|stack| service_of(it, stack)))
+            {
+                self.switched_by.remove(&service);
             }
         }
         let usual = if step.subject() == "aurora" { AURORA_DEADLINE } else { DEADLINE };
@@ -358,7 +388,13 @@ fn is_blocked(policy: Option<&str>) -> bool {
     policy.is_some_and(|it| it.contains("__bluegreen_blocked__"))
 }
 
-/// Returns the function whose mapping or rule a call switches.
+/// Returns the scaling target of a service, which tells it from a function of the same name.
+fn service_of(resource: &Resource<EcsSettings>, stack: StackReference) -> String {
+    let config = &resource.settings.config;
+    format!("service/{}/{}", config.cluster, config.services.of(stack))
+}
+
+/// Returns the function whose mapping or rule a call switches, or the scaling target of the service.
 fn switched(world: &World, record: &Record) -> Option<String> {
     let text = |name: &str| record.parameters.get(name).and_then(|it| it.as_str());
     match record.operation.as_str() {
@@ -369,6 +405,8 @@ fn switched(world: &World, record: &Record) -> Option<String> {
         "EnableRule" | "DisableRule" => {
             Some(text("Name")?.trim_end_matches("-regularly").to_owned())
         }
+        "UpdateService" => Some(format!("service/{}/{}", text("cluster")?, text("service")?)),
+        "RegisterScalableTarget" => Some(text("ResourceId")?.to_owned()),
         _ => None,
     }
 }

@@ -6,10 +6,10 @@ use std::fmt::Write;
 const REGIONS: [(&str, &str); 3] =
     [("eu-west-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")];
 
-/// The greatest number of resources.
+/// The greatest number of resources, but for a service that is handed over, and its queue.
 const MOST: usize = 8;
 
-/// Writes a stack file with up to eight resources.
+/// Writes a stack file with up to eight resources, and at times a service that is handed over.
 pub(crate) fn stack_file(random: &mut fastrand::Rng) -> String {
     let (region, partition) = REGIONS[random.usize(..REGIONS.len())];
     let account = "123456789012";
@@ -114,7 +114,32 @@ pub(crate) fn stack_file(random: &mut fastrand::Rng) -> String {
         let kind = ["mirror", "exclusive", "off"][random.usize(..3)];
         function(&mut text, "cron", kind, random);
     }
+    // With chance of its own: the rest of a seed's run is drawn as without it.
+    handed_over(&mut text, served, &mut random.clone().fork());
     text
+}
+
+/// Adds, at times, a service that must run on one stack only, with or without a queue of work.
+fn handed_over(text: &mut String, served: bool, random: &mut fastrand::Rng) {
+    if random.u8(..10) < 7 {
+        return;
+    }
+    let tasks = ["1", "3", "\"match\""][random.usize(..3)];
+    let queue = if served && random.u8(..10) < 6 {
+        let _ = write!(
+            text,
+            "\n[sqs.bills]\nqueues = {{ a = \"bills-a\", b = \"bills-b\" }}\nfeed = \"work\"\n{}",
+            dead_letters("bills", random)
+        );
+        "queue = \"sqs.bills\"\n"
+    } else {
+        ""
+    };
+    let _ = write!(
+        text,
+        "\n[ecs.billing]\ncluster = \"shop\"\nservices = {{ a = \"billing-a\", b = \"billing-b\" }}\n\
+         desired-tasks = {tasks}\nmode = \"exclusive\"\n{queue}"
+    );
 }
 
 fn dead_letters(queue: &str, random: &mut fastrand::Rng) -> String {

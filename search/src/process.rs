@@ -219,7 +219,8 @@ impl Run<'_> {
         let sdk = &self.sdks[process];
         let unfenced = self.case.broken == Some(Break::NoFencing) && process == 0;
         let sdk = if unfenced { sdk.clone() } else { fence.around(sdk) };
-        let engine = connect(self.file, &self.account, &sdk)?;
+        let file = breaks::file(self.file, self.case.broken);
+        let engine = connect(&file, &self.account, &sdk)?;
         let plan = breaks::plan(&engine, to, self.case.broken)?;
         let engine = engine.with_watcher(self.watcher(&plan, interruption)).with_cancel(cancel);
         let storage: Arc<dyn Storage> = Arc::new(Mortal {

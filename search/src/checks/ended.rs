@@ -2,7 +2,7 @@
 
 use bluegreen_core::StackReference;
 use bluegreen_deploy::stack_file::{AuroraRetire, ConsumerKind, DesiredTasks, Feed};
-use bluegreen_sim::{Fate, Message, World};
+use bluegreen_sim::{Fate, Message, Service, World};
 
 use super::{Checker, is_blocked, stack_of};
 use crate::people::What;
@@ -210,8 +210,9 @@ impl Checker {
         };
         let of_active = is_it(queue.settings.config.queues.of(active));
         let done_by_nobody = copy.fate == Fate::Waiting && released && {
-            let mut readers = world.lambda.mappings().filter(|it| it.source == message.to);
-            !of_active || readers.any(|it| it.takes())
+            let mut mappings = world.lambda.mappings().filter(|it| it.source == message.to);
+            let reads = |it: &Service| it.source() == Some(message.to.as_str()) && it.running > 0;
+            !of_active || mappings.any(|it| it.takes()) || world.ecs.services().any(reads)
         };
         (matches!(copy.fate, Fate::Purged(_)) || done_by_nobody)
             .then(|| "was work that nobody does".to_owned())
