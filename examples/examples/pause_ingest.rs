@@ -211,6 +211,7 @@ mod tests {
             uuid: uuid.to_owned(),
             event_source_arn: None,
             function_arn: String::new(),
+            batch_size: None,
             state,
         }
     }

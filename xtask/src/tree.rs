@@ -14,7 +14,7 @@ const SIMULATED: &str = "bluegreen-sim";
 
 /// The toolkits, each with the SDKs that it may pull in.
 pub(crate) const TOOLKITS: [(&str, &[&str]); 9] = [
-    ("bluegreen-aurora", &["aws-sdk-rds", "aws-sdk-applicationautoscaling"]),
+    ("bluegreen-aurora", &["aws-sdk-rds", "aws-sdk-applicationautoscaling", "aws-sdk-cloudwatch"]),
     ("bluegreen-cloudwatch", &["aws-sdk-cloudwatch"]),
     ("bluegreen-codedeploy", &["aws-sdk-codedeploy"]),
     ("bluegreen-dynamodb", &["aws-sdk-dynamodb"]),
@@ -22,7 +22,7 @@ pub(crate) const TOOLKITS: [(&str, &[&str]); 9] = [
     ("bluegreen-kinesis", &["aws-sdk-kinesis"]),
     ("bluegreen-lambda", &["aws-sdk-lambda", "aws-sdk-eventbridge", "aws-sdk-cloudwatch"]),
     ("bluegreen-sns", &["aws-sdk-sns"]),
-    ("bluegreen-sqs", &["aws-sdk-sqs"]),
+    ("bluegreen-sqs", &["aws-sdk-sqs", "aws-sdk-cloudwatch"]),
 ];
 
 /// The beginnings of the names of mock and TLS crates.

@@ -1,27 +1,31 @@
-//! [`AwsAuroraToolkit`], RDS and Application Auto Scaling behind the trait.
+//! [`AwsAuroraToolkit`], RDS, Application Auto Scaling and CloudWatch behind the trait.
 
 mod cluster;
 mod deletion;
 mod events;
 #[cfg(test)]
 mod fixture;
+mod metrics;
 mod running;
 mod scaling;
+
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use aws_types::SdkConfig;
 use bluegreen_core::{Change, Error, Result, StackReference, ensure_valid};
 
 use crate::{
-    AuroraConfig, AuroraToolkit, Cluster, ClusterState, Deletion, FinalSnapshot,
+    AuroraConfig, AuroraToolkit, Cluster, ClusterState, Connections, Deletion, FinalSnapshot,
     PerformanceInsights, PerformanceInsightsOptions, Scaled, SnsRecord, Suspended, Tagging,
 };
 
-/// Answers [`AuroraToolkit`] from RDS and Application Auto Scaling.
+/// Answers [`AuroraToolkit`] from RDS, Application Auto Scaling and CloudWatch.
 #[derive(Clone, Debug)]
 pub struct AwsAuroraToolkit {
     rds: aws_sdk_rds::Client,
     autoscaling: aws_sdk_applicationautoscaling::Client,
+    cloudwatch: aws_sdk_cloudwatch::Client,
     config: AuroraConfig,
 }
 
@@ -35,6 +39,7 @@ impl AwsAuroraToolkit {
         Self::from_clients(
             aws_sdk_rds::Client::new(sdk),
             aws_sdk_applicationautoscaling::Client::new(sdk),
+            aws_sdk_cloudwatch::Client::new(sdk),
             config,
         )
     }
@@ -47,10 +52,11 @@ impl AwsAuroraToolkit {
     pub fn from_clients(
         rds: aws_sdk_rds::Client,
         application_autoscaling: aws_sdk_applicationautoscaling::Client,
+        cloudwatch: aws_sdk_cloudwatch::Client,
         config: AuroraConfig,
     ) -> Result<Self> {
         ensure_valid(&config)?;
-        Ok(Self { rds, autoscaling: application_autoscaling, config })
+        Ok(Self { rds, autoscaling: application_autoscaling, cloudwatch, config })
     }
 
     fn name(&self, stack: StackReference) -> &str {
@@ -70,6 +76,14 @@ impl AuroraToolkit for AwsAuroraToolkit {
 
     async fn reader_count(&self, stack: StackReference) -> Result<u32> {
         self.count_readers(self.name(stack)).await
+    }
+
+    async fn connections(
+        &self,
+        stack: StackReference,
+        now: SystemTime,
+    ) -> Result<Option<Connections>> {
+        self.count_connections(self.name(stack), now).await
     }
 
     async fn scale_out(&self, stack: StackReference, readers: u32) -> Result<Scaled> {

@@ -1,7 +1,7 @@
 //! Start, scale, stop and delete the Aurora clusters of a pair of stacks.
 //!
 //! [`AuroraToolkit`] is the small set of calls that a deployment needs; [`AwsAuroraToolkit`] answers
-//! them from RDS and Application Auto Scaling for the clusters that an [`AuroraConfig`] names. A call
+//! them from RDS, Application Auto Scaling and CloudWatch for the clusters that an [`AuroraConfig`] names. A call
 //! looks, acts and returns: what is still to come is in its answer, such as [`Deletion::Remaining`].
 //!
 //! ```no_run
@@ -32,6 +32,7 @@ pub use config::AuroraConfig;
 #[cfg(any(test, feature = "test-util"))]
 pub use toolkit::MockAuroraToolkit;
 pub use toolkit::{
-    AuroraToolkit, Cluster, ClusterState, Deletion, FinalSnapshot, Member, PerformanceInsights,
-    PerformanceInsightsOptions, ReaderScaling, Scaled, SnsNotification, SnsRecord, Tagging,
+    AuroraToolkit, Cluster, ClusterState, Connections, Deletion, FinalSnapshot, Member,
+    PerformanceInsights, PerformanceInsightsOptions, ReaderScaling, Scaled, SnsNotification,
+    SnsRecord, Tagging,
 };

@@ -1,4 +1,4 @@
-//! [`AuroraToolkit`], the RDS and Application Auto Scaling calls that a deployment needs.
+//! [`AuroraToolkit`], the RDS, Application Auto Scaling and CloudWatch calls that a deployment needs.
 
 use std::{fmt, time::SystemTime};
 
@@ -9,7 +9,7 @@ pub(crate) mod event;
 
 pub use event::{PerformanceInsights, SnsNotification, SnsRecord, Tagging};
 
-/// The RDS and Application Auto Scaling calls that a deployment needs.
+/// The RDS, Application Auto Scaling and CloudWatch calls that a deployment needs.
 #[cfg_attr(any(test, feature = "test-util"), mockall::automock)]
 #[async_trait]
 pub trait AuroraToolkit: fmt::Debug + Send + Sync {
@@ -40,6 +40,25 @@ pub trait AuroraToolkit: fmt::Debug + Send + Sync {
     ///
     /// Calls `rds:DescribeDBClusters` and `rds:DescribeDBInstances`.
     async fn reader_count(&self, stack: StackReference) -> Result<u32>;
+
+    /// Returns how many connections an instance of the cluster of `stack` had at most in the five minutes
+    /// before `now`, by the minutes that CloudWatch has kept of them: the maximum of `DatabaseConnections`,
+    /// of the cluster or, where CloudWatch keeps none under its name, of its instances.
+    ///
+    /// `None` when it has kept none at all, as of a stopped cluster: that is not 0.
+    ///
+    /// Calls `cloudwatch:GetMetricData` and, where there are no figures of the cluster,
+    /// `rds:DescribeDBInstances` and `cloudwatch:GetMetricData` again. Whether the cluster exists is not
+    /// looked at.
+    ///
+    /// # Errors
+    ///
+    /// `Incomplete` when AWS answers with anything but a complete result.
+    async fn connections(
+        &self,
+        stack: StackReference,
+        now: SystemTime,
+    ) -> Result<Option<Connections>>;
 
     /// Sets the least number of readers of `stack` to `readers`, held between the configured minimum
     /// and the scaling target's maximum.
@@ -178,6 +197,12 @@ pub struct Cluster {
     pub members: Vec<Member>,
     /// Whether it is protected against deletion.
     pub deletion_protection: bool,
+    /// Its engine: `aurora-mysql` or `aurora-postgresql`.
+    pub engine: String,
+    /// The version of its engine, such as `16.4`; `None` when AWS does not say.
+    pub engine_version: Option<String>,
+    /// The name of its cluster parameter group; `None` when AWS does not say.
+    pub parameter_group: Option<String>,
     /// How it is run: `provisioned`, `serverless` (v1), ..
     pub engine_mode: String,
     /// Why AWS cannot stop it, as a fragment that completes "it is ..": ``a member of the global database
@@ -210,6 +235,10 @@ pub struct Member {
     /// The instance's own status in AWS's word; `None` when it was not among the instances (it is
     /// being made or deleted).
     pub status: Option<String>,
+    /// Its class, such as `db.r6g.large`; `None` like [`status`](Self::status).
+    pub class: Option<String>,
+    /// The name of its parameter group; `None` like [`status`](Self::status).
+    pub parameter_group: Option<String>,
 }
 
 impl Member {
@@ -217,6 +246,15 @@ impl Member {
     pub fn is_available(&self) -> bool {
         self.status.as_deref() == Some("available")
     }
+}
+
+/// How many connections a database had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// The most that one instance had at once.
+    pub most: u64,
+    /// The minutes of which CloudWatch has kept a figure, those of each instance by themselves.
+    pub datapoints: usize,
 }
 
 /// The scaling target of a cluster's readers.

@@ -240,6 +240,8 @@ fn metric_alarm(alarm: &types::MetricAlarm) -> Result<Alarm> {
         AlarmKind::Metric,
         alarm.alarm_name(),
         alarm.state_value(),
+        alarm.state_updated_timestamp(),
+        alarm.state_reason(),
         alarm.actions_enabled(),
         &actions,
     )
@@ -252,6 +254,8 @@ fn composite_alarm(alarm: &types::CompositeAlarm) -> Result<Alarm> {
         AlarmKind::Composite,
         alarm.alarm_name(),
         alarm.state_value(),
+        alarm.state_updated_timestamp(),
+        alarm.state_reason(),
         alarm.actions_enabled(),
         &actions,
     )
@@ -261,6 +265,8 @@ fn read(
     kind: AlarmKind,
     name: Option<&str>,
     state: Option<&StateValue>,
+    since: Option<&DateTime>,
+    reason: Option<&str>,
     actions_enabled: Option<bool>,
     actions: &[String],
 ) -> Result<Alarm> {
@@ -274,6 +280,8 @@ fn read(
             StateValue::InsufficientData => AlarmState::InsufficientData,
             other => AlarmState::Other(other.as_str().to_owned()),
         },
+        since: since.and_then(|it| SystemTime::try_from(*it).ok()),
+        reason: reason.filter(|it| !it.is_empty()).map(str::to_owned),
         actions_enabled: actions_enabled
             .ok_or_else(|| incomplete("whether the alarm's actions are enabled"))?,
         scales: actions.iter().any(|it| is_scaling_policy(it)),

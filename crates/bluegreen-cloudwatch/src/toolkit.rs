@@ -71,6 +71,10 @@ pub struct Alarm {
     pub kind: AlarmKind,
     /// What it says.
     pub state: AlarmState,
+    /// Since when it says so; `None` when AWS does not say.
+    pub since: Option<SystemTime>,
+    /// Why it says so, in AWS's words; `None` when AWS does not say.
+    pub reason: Option<String>,
     /// Whether its actions are switched on.
     pub actions_enabled: bool,
     /// Whether one of its actions is a scaling policy.

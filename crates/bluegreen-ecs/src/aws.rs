@@ -215,6 +215,8 @@ impl EcsToolkit for AwsEcsToolkit {
             running: count(service.running_count(), "the running count")?,
             pending: count(service.pending_count(), "the pending count")?,
             controller: controller.as_str().to_owned(),
+            task_definition: service.task_definition().map(str::to_owned),
+            launch_type: service.launch_type().map(|it| it.as_str().to_owned()),
             is_daemon: service.scheduling_strategy() == Some(&SchedulingStrategy::Daemon),
             steady: is_steady(&service, controller),
             deployment_failed: service.deployments().iter().any(|it| {

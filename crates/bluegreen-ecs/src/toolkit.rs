@@ -74,6 +74,10 @@ pub struct Service {
     pub pending: u32,
     /// Who deploys it: `ECS`, `CODE_DEPLOY` or `EXTERNAL`.
     pub controller: String,
+    /// The ARN of its task definition with its revision; `None` where its task sets have their own.
+    pub task_definition: Option<String>,
+    /// What its tasks run on: `EC2`, `FARGATE`, `EXTERNAL`; `None` where capacity providers decide that.
+    pub launch_type: Option<String>,
     /// Whether it is a daemon service, which takes no count.
     pub is_daemon: bool,
     /// Whether it has reached its count: all its tasks run, none is pending, and its deployment, or

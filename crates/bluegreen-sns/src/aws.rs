@@ -139,7 +139,8 @@ impl SnsToolkit for AwsSnsToolkit {
         let filter = policy.filter(|it| !it.is_empty());
         let disabled = filter.as_ref().is_some_and(|it| self.config.disables(it));
         tracing::debug!(subscription = arn, ?filter, disabled, "looked");
-        Ok(Subscription { arn, filter, scope, disabled })
+        let endpoint = attributes.get("Endpoint").cloned();
+        Ok(Subscription { arn, endpoint, filter, scope, disabled })
     }
 
     async fn enable_subscription(

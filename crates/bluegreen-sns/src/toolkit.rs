@@ -57,6 +57,8 @@ pub trait SnsToolkit: fmt::Debug + Send + Sync {
 pub struct Subscription {
     /// Its ARN.
     pub arn: String,
+    /// Where it delivers to: the ARN of a queue or function, a URL, an address; `None` when AWS does not say.
+    pub endpoint: Option<String>,
     /// Its filter policy; `None` when every message passes (absent, empty text and `{}` are one).
     pub filter: Option<FilterPolicy>,
     /// What the policy looks at.

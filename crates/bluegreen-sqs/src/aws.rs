@@ -1,6 +1,12 @@
 //! [`AwsSqsToolkit`], the SQS calls made through the AWS SDK.
 
-use std::error;
+mod metrics;
+
+use std::{
+    collections::HashMap,
+    error,
+    time::{Duration, SystemTime},
+};
 
 use async_trait::async_trait;
 use aws_sdk_sqs::{Client, error::SdkError, types::QueueAttributeName};
@@ -10,12 +16,17 @@ use bluegreen_core::{Error, Pair, Result, StackReference, ensure_valid};
 use futures::future;
 use tokio::sync::OnceCell;
 
-use crate::{Purge, Queue, QueueDepth, QueuePurge, Queues, SqsConfig, SqsToolkit};
+use crate::{
+    Datapoint, Purge, Queue, QueueDepth, QueuePurge, QueueSettings, Queues, SqsConfig, SqsToolkit,
+};
+
+const GET_ATTRIBUTES: &str = "sqs:GetQueueAttributes";
 
 /// Answers [`SqsToolkit`] from AWS.
 #[derive(Clone, Debug)]
 pub struct AwsSqsToolkit {
     client: Client,
+    cloudwatch: aws_sdk_cloudwatch::Client,
     queues: Pair<NamedQueue>,
     dead_letter_queues: Option<Pair<NamedQueue>>,
 }
@@ -35,18 +46,23 @@ impl AwsSqsToolkit {
     /// [`Error::Configuration`] when [`config.check()`](bluegreen_core::ToolkitConfig::check)
     /// finds anything wrong.
     pub fn new(sdk: &SdkConfig, config: SqsConfig) -> Result<Self> {
-        Self::from_client(Client::new(sdk), config)
+        Self::from_clients(Client::new(sdk), aws_sdk_cloudwatch::Client::new(sdk), config)
     }
 
-    /// Makes a toolkit over a client that the caller has built.
+    /// Makes a toolkit over clients that the caller has built.
     ///
     /// # Errors
     ///
     /// As [`new`](Self::new).
-    pub fn from_client(client: Client, config: SqsConfig) -> Result<Self> {
+    pub fn from_clients(
+        sqs: Client,
+        cloudwatch: aws_sdk_cloudwatch::Client,
+        config: SqsConfig,
+    ) -> Result<Self> {
         ensure_valid(&config)?;
         Ok(Self {
-            client,
+            client: sqs,
+            cloudwatch,
             queues: named(&config.queues),
             dead_letter_queues: config.dead_letter_queues.as_ref().map(named),
         })
@@ -57,6 +73,13 @@ impl AwsSqsToolkit {
             Queue::Main => Some(self.queues.of(stack)),
             Queue::DeadLetters => self.dead_letter_queues.as_ref().map(|it| it.of(stack)),
         }
+    }
+
+    /// Returns a queue, or that `stack` has no such.
+    fn existing(&self, stack: StackReference, queue: Queue) -> Result<&NamedQueue> {
+        self.queue(stack, queue).ok_or_else(|| Error::NotFound {
+            resource: format!("dead-letter queue of stack `{stack}`"),
+        })
     }
 
     async fn url<'a>(&self, queue: &'a NamedQueue) -> Result<&'a str> {
@@ -74,6 +97,22 @@ impl AwsSqsToolkit {
             })
             .await?;
         Ok(url)
+    }
+
+    async fn attributes(
+        &self,
+        queue: &NamedQueue,
+        names: &[QueueAttributeName],
+    ) -> Result<HashMap<QueueAttributeName, String>> {
+        let output = self
+            .client
+            .get_queue_attributes()
+            .queue_url(self.url(queue).await?)
+            .set_attribute_names(Some(names.to_vec()))
+            .send()
+            .await
+            .map_err(|err| failed(GET_ATTRIBUTES, &queue.name, err))?;
+        Ok(output.attributes.unwrap_or_default())
     }
 
     async fn purge(&self, queue: &NamedQueue) -> Result<Purge> {
@@ -109,31 +148,21 @@ impl SqsToolkit for AwsSqsToolkit {
     }
 
     async fn depth(&self, stack: StackReference, queue: Queue) -> Result<QueueDepth> {
-        const OPERATION: &str = "sqs:GetQueueAttributes";
         use QueueAttributeName::{
             ApproximateNumberOfMessages, ApproximateNumberOfMessagesDelayed,
             ApproximateNumberOfMessagesNotVisible,
         };
-        let queue = self.queue(stack, queue).ok_or_else(|| Error::NotFound {
-            resource: format!("dead-letter queue of stack `{stack}`"),
-        })?;
-        let url = self.url(queue).await?;
-
-        let output = self
-            .client
-            .get_queue_attributes()
-            .queue_url(url)
-            .attribute_names(ApproximateNumberOfMessages)
-            .attribute_names(ApproximateNumberOfMessagesNotVisible)
-            .attribute_names(ApproximateNumberOfMessagesDelayed)
-            .send()
-            .await
-            .map_err(|err| failed(OPERATION, &queue.name, err))?;
+        let queue = self.existing(stack, queue)?;
+        let names = [
+            ApproximateNumberOfMessages,
+            ApproximateNumberOfMessagesNotVisible,
+            ApproximateNumberOfMessagesDelayed,
+        ];
+        let attributes = self.attributes(queue, &names).await?;
 
         let count = |name: QueueAttributeName, missing| {
-            let text = output.attributes().and_then(|it| it.get(&name));
-            text.and_then(|it| it.parse().ok())
-                .ok_or(Error::Incomplete { operation: OPERATION, missing })
+            let count = attributes.get(&name).and_then(|it| it.parse().ok());
+            count.ok_or(Error::Incomplete { operation: GET_ATTRIBUTES, missing })
         };
         let depth = QueueDepth {
             waiting: count(ApproximateNumberOfMessages, "the number of waiting messages")?,
@@ -145,6 +174,32 @@ impl SqsToolkit for AwsSqsToolkit {
         };
         tracing::debug!(queue = queue.name, ?depth, "counted");
         Ok(depth)
+    }
+
+    async fn settings(&self, stack: StackReference, queue: Queue) -> Result<QueueSettings> {
+        use QueueAttributeName::{QueueArn, RedrivePolicy, VisibilityTimeout};
+        let queue = self.existing(stack, queue)?;
+        let mut attributes =
+            self.attributes(queue, &[QueueArn, VisibilityTimeout, RedrivePolicy]).await?;
+
+        let incomplete = |missing| Error::Incomplete { operation: GET_ATTRIBUTES, missing };
+        let timeout = attributes.get(&VisibilityTimeout).and_then(|it| it.parse().ok());
+        Ok(QueueSettings {
+            arn: attributes.remove(&QueueArn).ok_or_else(|| incomplete("the queue's ARN"))?,
+            visibility_timeout: timeout
+                .map(Duration::from_secs)
+                .ok_or_else(|| incomplete("the queue's visibility timeout"))?,
+            redrive_policy: attributes.remove(&RedrivePolicy).filter(|it| !it.is_empty()),
+        })
+    }
+
+    async fn oldest_message_age(
+        &self,
+        stack: StackReference,
+        queue: Queue,
+        now: SystemTime,
+    ) -> Result<Option<Datapoint>> {
+        self.newest_age(&self.existing(stack, queue)?.name, now).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! Watch and purge the SQS queues of a pair of stacks.
 //!
 //! [`SqsToolkit`] is the small set of calls that a deployment needs; [`AwsSqsToolkit`] answers
-//! them from AWS for the queues that an [`SqsConfig`] names.
+//! them from SQS and CloudWatch for the queues that an [`SqsConfig`] names.
 //!
 //! ```no_run
 //! use bluegreen_core::StackReference;
@@ -28,4 +28,6 @@ pub use aws::AwsSqsToolkit;
 pub use config::SqsConfig;
 #[cfg(any(test, feature = "test-util"))]
 pub use toolkit::MockSqsToolkit;
-pub use toolkit::{Purge, Queue, QueueDepth, QueuePurge, Queues, SqsToolkit};
+pub use toolkit::{
+    Datapoint, Purge, Queue, QueueDepth, QueuePurge, QueueSettings, Queues, SqsToolkit,
+};

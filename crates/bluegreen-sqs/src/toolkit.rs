@@ -1,6 +1,9 @@
 //! [`SqsToolkit`], the SQS calls that a deployment needs, and what they answer.
 
-use std::fmt;
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use async_trait::async_trait;
 use bluegreen_core::{Result, StackReference};
@@ -32,6 +35,35 @@ pub trait SqsToolkit: fmt::Debug + Send + Sync {
     /// `NotFound` for a queue that does not exist or was not configured, `Incomplete` when a count is
     /// missing from the answer: it must not read as an empty queue.
     async fn depth(&self, stack: StackReference, queue: Queue) -> Result<QueueDepth>;
+
+    /// Returns how one queue of `stack` is set up.
+    ///
+    /// Calls `sqs:GetQueueUrl` (once per queue and toolkit) and `sqs:GetQueueAttributes`.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` as with [`depth`](Self::depth), `Incomplete` when the ARN or the timeout is missing from
+    /// the answer.
+    async fn settings(&self, stack: StackReference, queue: Queue) -> Result<QueueSettings>;
+
+    /// Returns how old, in seconds, the oldest message of one queue of `stack` was in the newest minute that
+    /// CloudWatch has kept of the five before `now`: the maximum of `ApproximateAgeOfOldestMessage`.
+    ///
+    /// `None` when it has kept none, which is not 0: figures come one to three minutes late, and there are
+    /// none of a queue that nobody has used for some hours. Whether the queue exists is not looked at.
+    ///
+    /// Calls `cloudwatch:GetMetricData`.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` for a dead-letter queue that was not configured, `Incomplete` when AWS answers with
+    /// anything but a complete result.
+    async fn oldest_message_age(
+        &self,
+        stack: StackReference,
+        queue: Queue,
+        now: SystemTime,
+    ) -> Result<Option<Datapoint>>;
 }
 
 /// One of the queues of a stack.
@@ -72,6 +104,27 @@ pub enum Purge {
     Started,
     /// The queue was purged less than 60 s ago by somebody; ask again later.
     AlreadyUnderWay,
+}
+
+/// How a queue is set up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueSettings {
+    /// Its ARN.
+    pub arn: String,
+    /// How long a received message is kept from other receivers, 0 s to 12 h.
+    pub visibility_timeout: Duration,
+    /// The JSON text that says where messages go that were received too often, and how often that is;
+    /// `None` when they go nowhere.
+    pub redrive_policy: Option<String>,
+}
+
+/// One value of a metric: what one minute amounts to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Datapoint {
+    /// When the minute began.
+    pub at: SystemTime,
+    /// The value, in the metric's unit.
+    pub value: f64,
 }
 
 /// How many messages a queue holds, approximately.

@@ -82,6 +82,9 @@ impl AwsAuroraToolkit {
             state: state(&cluster)?,
             members: members(&cluster, &instances)?,
             deletion_protection: deletion_protection(&cluster)?,
+            engine: cluster.engine().ok_or(incomplete("the cluster's engine"))?.to_owned(),
+            engine_version: cluster.engine_version().map(str::to_owned),
+            parameter_group: cluster.db_cluster_parameter_group().map(str::to_owned),
             engine_mode: engine_mode(&cluster)?.to_owned(),
             cannot_stop: cannot_stop(&cluster)?,
             cannot_delete: tied(&cluster),
@@ -119,6 +122,11 @@ pub(super) fn members(cluster: &DbCluster, instances: &[DbInstance]) -> Result<V
                 .is_cluster_writer()
                 .ok_or(incomplete("whether a member is the writer"))?,
             status: instance.and_then(DbInstance::db_instance_status).map(str::to_owned),
+            class: instance.and_then(DbInstance::db_instance_class).map(str::to_owned),
+            // An instance has one group; AWS lists it.
+            parameter_group: instance
+                .and_then(|it| it.db_parameter_groups().first()?.db_parameter_group_name())
+                .map(str::to_owned),
         });
     }
     Ok(members)

@@ -43,7 +43,8 @@ pub(super) fn toolkit_with(
 ) -> AwsAuroraToolkit {
     let rds = mock_client!(aws_sdk_rds, RuleMode::MatchAny, rds);
     let autoscaling = mock_client!(aws_sdk_applicationautoscaling, RuleMode::MatchAny, autoscaling);
-    AwsAuroraToolkit::from_clients(rds, autoscaling, config).unwrap()
+    let cloudwatch = mock_client!(aws_sdk_cloudwatch, RuleMode::MatchAny, &[]);
+    AwsAuroraToolkit::from_clients(rds, autoscaling, cloudwatch, config).unwrap()
 }
 
 /// A cluster of Aurora without members that can be stopped and deleted.

@@ -2,7 +2,10 @@
 
 mod latest;
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use aws_sdk_cloudwatch::{
     operation::{
@@ -43,6 +46,8 @@ fn metric(name: &str, enabled: bool) -> MetricAlarm {
     MetricAlarm::builder()
         .alarm_name(name)
         .state_value(StateValue::Ok)
+        .state_updated_timestamp(DateTime::from_secs(1_800_000_000))
+        .state_reason("below the threshold")
         .actions_enabled(enabled)
         .alarm_actions("arn:aws:sns:eu-west-1:123456789012:pages")
         .build()
@@ -52,6 +57,7 @@ fn composite(name: &str, enabled: bool) -> CompositeAlarm {
     CompositeAlarm::builder()
         .alarm_name(name)
         .state_value(StateValue::Alarm)
+        .state_reason("")
         .actions_enabled(enabled)
         .build()
 }
@@ -62,6 +68,8 @@ fn seen(name: &str, enabled: bool) -> Alarm {
         name: name.to_owned(),
         kind: AlarmKind::Metric,
         state: AlarmState::Ok,
+        since: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)),
+        reason: Some("below the threshold".to_owned()),
         actions_enabled: enabled,
         scales: false,
     }
@@ -145,6 +153,8 @@ async fn the_alarms_of_one_stack_are_listed_in_order_with_what_they_say() {
     let all = Alarm {
         kind: AlarmKind::Composite,
         state: AlarmState::Alarm,
+        since: None,
+        reason: None,
         ..seen("shop all - B", true)
     };
     assert_eq!(alarms, [all, seen("shop cpu - B", false), seen("shop lag - B", true)]);

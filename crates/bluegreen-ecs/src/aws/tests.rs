@@ -25,6 +25,8 @@ fn config() -> EcsConfig {
     }
 }
 
+const TASK_DEFINITION: &str = "arn:aws:ecs:eu-west-1:123456789012:task-definition/worker:7";
+
 fn toolkit(ecs: &[&Rule], scaling: &[&Rule]) -> AwsEcsToolkit {
     let ecs = mock_client!(aws_sdk_ecs, RuleMode::MatchAny, ecs);
     let scaling = mock_client!(aws_sdk_applicationautoscaling, RuleMode::MatchAny, scaling);
@@ -49,6 +51,8 @@ fn described(changes: Value) -> Rule {
         "runningCount": 4,
         "pendingCount": 0,
         "schedulingStrategy": "REPLICA",
+        "taskDefinition": TASK_DEFINITION,
+        "launchType": "FARGATE",
         "deploymentController": { "type": "ECS" },
         "deployments": [{ "status": "PRIMARY", "rolloutState": "COMPLETED" }],
     });
@@ -158,6 +162,8 @@ async fn a_service_is_read_with_its_scaling() {
             running: 4,
             pending: 0,
             controller: "ECS".to_owned(),
+            task_definition: Some(TASK_DEFINITION.to_owned()),
+            launch_type: Some("FARGATE".to_owned()),
             is_daemon: false,
             steady: true,
             deployment_failed: false,

@@ -55,6 +55,7 @@ pub(super) fn functions(partition: &'static str) -> Rule {
             let found = FunctionConfiguration::builder()
                 .function_arn(arn(partition, it.function_name().unwrap()))
                 .version("$LATEST")
+                .code_sha256("c2hh")
                 .timeout(30);
             GetFunctionOutput::builder().configuration(found.build()).build()
         })

@@ -55,6 +55,7 @@ impl AwsLambdaToolkit {
             arn: unqualified(arn),
             alias_arn,
             version,
+            code_sha256: found.code_sha256().map(str::to_owned),
             timeout: Duration::from_secs(timeout),
         })
     }

@@ -45,7 +45,14 @@ impl AwsLambdaToolkit {
             .send()
             .await;
         match created {
-            Ok(it) => mapping(CREATE, it.uuid, it.event_source_arn, it.function_arn, it.state),
+            Ok(it) => mapping(
+                CREATE,
+                it.uuid,
+                it.event_source_arn,
+                it.function_arn,
+                it.batch_size,
+                it.state,
+            ),
             Err(err) => match existing(&err) {
                 Some(uuid) => self.get_mapping(uuid).await,
                 None => Err(refused(CREATE, self.label(stack), err)),
@@ -61,7 +68,7 @@ impl AwsLambdaToolkit {
             .send()
             .await
             .map_err(|err| failed(GET, format!("event source mapping `{uuid}`"), err))?;
-        mapping(GET, it.uuid, it.event_source_arn, it.function_arn, it.state)
+        mapping(GET, it.uuid, it.event_source_arn, it.function_arn, it.batch_size, it.state)
     }
 
     pub(super) async fn delete_mapping(&self, uuid: &str) -> Result<Change> {
@@ -82,6 +89,7 @@ pub(super) fn mapping(
     uuid: Option<String>,
     event_source_arn: Option<String>,
     function_arn: Option<String>,
+    batch_size: Option<i32>,
     state: Option<String>,
 ) -> Result<EventSourceMapping> {
     let state = required(state, operation, "a mapping's state")?;
@@ -89,6 +97,7 @@ pub(super) fn mapping(
         uuid: required(uuid, operation, "a mapping's UUID")?,
         event_source_arn,
         function_arn: required(function_arn, operation, "a mapping's function")?,
+        batch_size: batch_size.and_then(|it| u32::try_from(it).ok()),
         state: state.as_str().into(),
     })
 }
@@ -161,6 +170,7 @@ mod tests {
             .uuid("1")
             .event_source_arn(QUEUE)
             .function_arn(function)
+            .batch_size(10)
             .state("Creating")
             .build()
     }
@@ -197,6 +207,7 @@ mod tests {
             uuid: "1".to_owned(),
             event_source_arn: Some(QUEUE.to_owned()),
             function_arn: arn("aws", "ingest-b"),
+            batch_size: Some(10),
             state: MappingState::Moving("Creating".to_owned()),
         };
         assert_eq!(made, expected);

@@ -56,7 +56,14 @@ impl AwsLambdaToolkit {
         while let Some(page) = pages.next().await {
             let page = page.map_err(|err| failed(LIST, self.label(stack), err))?;
             for it in required(page.event_source_mappings, LIST, "the list of mappings")? {
-                found.push(mapping(LIST, it.uuid, it.event_source_arn, it.function_arn, it.state)?);
+                found.push(mapping(
+                    LIST,
+                    it.uuid,
+                    it.event_source_arn,
+                    it.function_arn,
+                    it.batch_size,
+                    it.state,
+                )?);
             }
         }
         Ok(found)

@@ -13,6 +13,8 @@ pub struct Function {
     pub alias_arn: Option<String>,
     /// The version that runs: the alias's, or `$LATEST`.
     pub version: String,
+    /// The SHA-256 of the code of `$LATEST`, in base64; `None` when AWS does not say.
+    pub code_sha256: Option<String>,
     /// How long one invocation may take, 1 s to 15 min: the setting of `$LATEST`, which a published
     /// version may differ from.
     pub timeout: Duration,
@@ -28,6 +30,8 @@ pub struct EventSourceMapping {
     pub event_source_arn: Option<String>,
     /// The ARN of the function, with the qualifier it is on.
     pub function_arn: String,
+    /// How many records one invocation gets at most; `None` when AWS does not say.
+    pub batch_size: Option<u32>,
     /// Its state.
     pub state: MappingState,
 }

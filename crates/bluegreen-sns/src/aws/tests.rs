@@ -134,6 +134,7 @@ async fn a_subscription_is_read_as_it_is() {
     let found = with_attributes(
         B,
         &[
+            ("Endpoint", "arn:aws:sqs:eu-west-1:123456789012:orders-b"),
             ("FilterPolicy", OWN),
             ("FilterPolicyScope", "MessageBody"),
             ("PendingConfirmation", "false"),
@@ -143,6 +144,8 @@ async fn a_subscription_is_read_as_it_is() {
     let subscription = toolkit(by_arn(), &[&found]).subscription(B).await.unwrap();
 
     assert_eq!(subscription.arn, arn(B));
+    let endpoint = subscription.endpoint.as_deref();
+    assert_eq!(endpoint, Some("arn:aws:sqs:eu-west-1:123456789012:orders-b"));
     assert_eq!(subscription.filter.unwrap().0, OWN, "to the letter");
     assert_eq!(subscription.scope, FilterScope::MessageBody);
     assert!(!subscription.disabled);

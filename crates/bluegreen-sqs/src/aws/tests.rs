@@ -8,7 +8,10 @@ use aws_sdk_sqs::{
     },
     error::BoxError,
     operation::{
-        get_queue_attributes::{GetQueueAttributesInput, GetQueueAttributesOutput},
+        get_queue_attributes::{
+            GetQueueAttributesInput, GetQueueAttributesOutput,
+            builders::GetQueueAttributesOutputBuilder,
+        },
         get_queue_url::{GetQueueUrlInput, GetQueueUrlOutput},
         purge_queue::{PurgeQueueInput, PurgeQueueOutput},
     },
@@ -32,7 +35,13 @@ fn client(rules: &[&Rule]) -> Client {
 }
 
 fn toolkit(rules: &[&Rule]) -> AwsSqsToolkit {
-    AwsSqsToolkit::from_client(client(rules), config()).unwrap()
+    over(client(rules), config()).unwrap()
+}
+
+/// A toolkit that never asks for a metric.
+fn over(sqs: Client, config: SqsConfig) -> Result<AwsSqsToolkit> {
+    let cloudwatch = mock_client!(aws_sdk_cloudwatch, RuleMode::MatchAny, &[]);
+    AwsSqsToolkit::from_clients(sqs, cloudwatch, config)
 }
 
 /// What SQS says that the queue's URL is; no one could build it from Region, account and name.
@@ -95,7 +104,7 @@ async fn refusal(status: u16, code: &'static str, header: Option<&str>) -> Resul
 async fn a_queue_without_dead_letters_is_purged_alone() {
     let (known, purged) = (told_url("orders-b"), purged("orders-b"));
     let config = SqsConfig { dead_letter_queues: None, ..config() };
-    let toolkit = AwsSqsToolkit::from_client(client(&[&known, &purged]), config).unwrap();
+    let toolkit = over(client(&[&known, &purged]), config).unwrap();
 
     let purges = toolkit.purge_queues(B, Queues::Both).await;
 
@@ -280,7 +289,7 @@ impl Sent {
         let client = mock_client!(aws_sdk_sqs, RuleMode::MatchAny, rules, |conf| conf
             .endpoint_url(ENDPOINT)
             .interceptor(self.clone()));
-        AwsSqsToolkit::from_client(client, config()).unwrap()
+        over(client, config()).unwrap()
     }
 }
 
@@ -372,7 +381,7 @@ async fn a_count_that_is_missing_does_not_read_as_an_empty_queue() {
 #[tokio::test]
 async fn the_depth_of_dead_letters_that_were_not_configured_is_not_found() {
     let config = SqsConfig { dead_letter_queues: None, ..config() };
-    let toolkit = AwsSqsToolkit::from_client(client(&[]), config).unwrap();
+    let toolkit = over(client(&[]), config).unwrap();
 
     let err = toolkit.depth(A, Queue::DeadLetters).await.unwrap_err();
     let purges = toolkit.purge_queues(A, Queues::DeadLetters).await;
@@ -381,12 +390,70 @@ async fn the_depth_of_dead_letters_that_were_not_configured_is_not_found() {
     assert!(purges.is_empty());
 }
 
+fn set_up(attributes: &'static [(QueueAttributeName, &'static str)]) -> Rule {
+    mock!(Client::get_queue_attributes)
+        .match_requests(|it| {
+            let asked = it.attribute_names();
+            it.queue_url() == Some(url("orders-b").as_str())
+                && asked.len() == 3
+                && asked.contains(&QueueAttributeName::RedrivePolicy)
+        })
+        .then_output(move || {
+            let output = GetQueueAttributesOutput::builder();
+            let with = |it: GetQueueAttributesOutputBuilder, (name, value): &(_, &str)| {
+                it.attributes(QueueAttributeName::clone(name), *value)
+            };
+            attributes.iter().fold(output, with).build()
+        })
+}
+
+#[tokio::test]
+async fn the_settings_are_those_of_the_named_queue() {
+    let known = told_url("orders-b");
+    let (arn, policy) = ("arn:aws:sqs:eu-west-1:42:orders-b", r#"{"maxReceiveCount":3}"#);
+    let with = set_up(&[
+        (QueueAttributeName::QueueArn, "arn:aws:sqs:eu-west-1:42:orders-b"),
+        (QueueAttributeName::VisibilityTimeout, "30"),
+        (QueueAttributeName::RedrivePolicy, r#"{"maxReceiveCount":3}"#),
+    ]);
+    let without = set_up(&[
+        (QueueAttributeName::QueueArn, "arn:aws:sqs:eu-west-1:42:orders-b"),
+        (QueueAttributeName::VisibilityTimeout, "0"),
+    ]);
+
+    let with = toolkit(&[&known, &with]).settings(B, Queue::Main).await.unwrap();
+    let without = toolkit(&[&known, &without]).settings(B, Queue::Main).await.unwrap();
+
+    let expected = QueueSettings {
+        arn: arn.to_owned(),
+        visibility_timeout: Duration::from_secs(30),
+        redrive_policy: Some(policy.to_owned()),
+    };
+    assert_eq!(with, expected);
+    assert_eq!((without.visibility_timeout, without.redrive_policy), (Duration::ZERO, None));
+}
+
+#[tokio::test]
+async fn settings_without_arn_or_timeout_are_incomplete() {
+    let incomplete: [&[(QueueAttributeName, &str)]; 2] = [
+        &[(QueueAttributeName::VisibilityTimeout, "30")],
+        &[(QueueAttributeName::QueueArn, "arn:aws:sqs:eu-west-1:42:orders-b")],
+    ];
+    for attributes in incomplete {
+        let (known, set_up) = (told_url("orders-b"), set_up(attributes));
+
+        let err = toolkit(&[&known, &set_up]).settings(B, Queue::Main).await.unwrap_err();
+
+        assert!(matches!(err, Error::Incomplete { operation: GET_ATTRIBUTES, .. }), "{err:?}");
+    }
+}
+
 #[test]
 fn an_empty_name_is_refused_before_any_call() {
     let mut config = config();
     config.queues.a.clear();
 
-    let err = AwsSqsToolkit::from_client(client(&[]), config).unwrap_err();
+    let err = over(client(&[]), config).unwrap_err();
 
     assert!(matches!(err, Error::Configuration { .. }));
 }

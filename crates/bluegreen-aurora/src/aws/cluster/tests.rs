@@ -3,7 +3,10 @@
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_applicationautoscaling::types::SuspendedState;
-use aws_sdk_rds::{Client, operation::describe_db_instances::DescribeDbInstancesOutput};
+use aws_sdk_rds::{
+    Client, operation::describe_db_instances::DescribeDbInstancesOutput,
+    types::DbParameterGroupStatus,
+};
 use aws_smithy_mocks::mock;
 use aws_smithy_runtime_api::{client::orchestrator::HttpResponse, http::StatusCode};
 use aws_smithy_types::{DateTime, body::SdkBody};
@@ -238,24 +241,25 @@ async fn a_whole_cluster_is_read_from_three_answers() {
     let restart = DateTime::from_secs(1_800_000_000);
     let cluster = looks_at(
         cluster("orders-b", "stopped")
+            .engine_version("8.0.mysql_aurora.3.08.0")
+            .db_cluster_parameter_group("orders")
             .deletion_protection(true)
             .automatic_restart_time(restart)
             .db_cluster_members(member("orders-b-1", true))
             .db_cluster_members(member("orders-b-2", false))
             .build(),
     );
-    let instances = lists("orders-b", vec![instance("orders-b-1", "orders-b", "stopped").build()]);
+    let group = DbParameterGroupStatus::builder().db_parameter_group_name("writers").build();
+    let writer = instance("orders-b-1", "orders-b", "stopped")
+        .db_instance_class("db.r6g.large")
+        .db_parameter_groups(group);
+    let instances = lists("orders-b", vec![writer.build()]);
     let flags = SuspendedState::builder().dynamic_scaling_out_suspended(true).build();
     let suspended = target("orders-b", 2, 4).suspended_state(flags).build().unwrap();
     let targets = scales("orders-b", vec![suspended]);
 
     let found = toolkit(&[&cluster, &instances], &[&targets]).cluster(B).await.unwrap();
 
-    let member = |name: &str, is_writer, status: Option<&str>| Member {
-        instance: name.to_owned(),
-        is_writer,
-        status: status.map(str::to_owned),
-    };
     assert_eq!(
         found,
         Cluster {
@@ -263,10 +267,25 @@ async fn a_whole_cluster_is_read_from_three_answers() {
             arn: "arn:aws-cn:rds:cn-north-1:123456789012:cluster:orders-b".to_owned(),
             state: ClusterState::Stopped,
             members: vec![
-                member("orders-b-1", true, Some("stopped")),
-                member("orders-b-2", false, None),
+                Member {
+                    instance: "orders-b-1".to_owned(),
+                    is_writer: true,
+                    status: Some("stopped".to_owned()),
+                    class: Some("db.r6g.large".to_owned()),
+                    parameter_group: Some("writers".to_owned()),
+                },
+                Member {
+                    instance: "orders-b-2".to_owned(),
+                    is_writer: false,
+                    status: None,
+                    class: None,
+                    parameter_group: None,
+                },
             ],
             deletion_protection: true,
+            engine: "aurora-mysql".to_owned(),
+            engine_version: Some("8.0.mysql_aurora.3.08.0".to_owned()),
+            parameter_group: Some("orders".to_owned()),
             engine_mode: "provisioned".to_owned(),
             cannot_stop: None,
             cannot_delete: None,

@@ -36,6 +36,9 @@ pub(super) fn account() -> Account {
         state,
         members: members(status),
         deletion_protection: false,
+        engine: "aurora-postgresql".to_owned(),
+        engine_version: Some("16.4".to_owned()),
+        parameter_group: Some("orders".to_owned()),
         engine_mode: "provisioned".to_owned(),
         cannot_stop: None,
         cannot_delete: None,
@@ -53,14 +56,20 @@ pub(super) fn account() -> Account {
 }
 
 pub(super) fn writer(status: &str) -> Member {
-    Member { instance: "writer".to_owned(), is_writer: true, status: Some(status.to_owned()) }
+    member("writer".to_owned(), true, status)
 }
 
 pub(super) fn reader(number: u32, status: &str) -> Member {
+    member(format!("reader-{number}"), false, status)
+}
+
+fn member(instance: String, is_writer: bool, status: &str) -> Member {
     Member {
-        instance: format!("reader-{number}"),
-        is_writer: false,
+        instance,
+        is_writer,
         status: Some(status.to_owned()),
+        class: Some("db.r6g.large".to_owned()),
+        parameter_group: Some("instances".to_owned()),
     }
 }
 

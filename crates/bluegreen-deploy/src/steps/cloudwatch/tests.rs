@@ -18,6 +18,8 @@ fn alarm(name: &str, actions_enabled: bool) -> Alarm {
         name: name.to_owned(),
         kind: AlarmKind::Metric,
         state: AlarmState::Ok,
+        since: None,
+        reason: None,
         actions_enabled,
         scales: false,
     }

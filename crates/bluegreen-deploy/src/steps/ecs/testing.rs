@@ -33,6 +33,8 @@ pub(super) fn account() -> Account {
         running: tasks,
         pending: 0,
         controller: "ECS".to_owned(),
+        task_definition: Some(format!("arn:task-definition/{name}:7")),
+        launch_type: Some("FARGATE".to_owned()),
         is_daemon: false,
         steady: true,
         deployment_failed: false,

@@ -129,6 +129,7 @@ pub(super) fn mapping(uuid: &str, source: &str, state: MappingState) -> EventSou
         uuid: uuid.to_owned(),
         event_source_arn: Some(arn(service, resource)),
         function_arn: arn("lambda", "function:ingest"),
+        batch_size: Some(10),
         state,
     }
 }
@@ -177,7 +178,8 @@ pub(super) fn toolkit(account: &Shared) -> MockLambdaToolkit {
             name: format!("ingest-{stack}"),
             arn: arn("lambda", &format!("function:ingest-{stack}")),
             alias_arn: None,
-            version: "$LATEST".to_owned(),
+            version: "7".to_owned(),
+            code_sha256: Some("c2hh".to_owned()),
             timeout: Duration::from_secs(30),
         })
     });

@@ -47,6 +47,7 @@ fn toolkit_with(
         let now = *looked.lock().unwrap().of(stack);
         Ok(Subscription {
             arn: format!("arn:aws:sns:eu-west-1:123456789012:catalogue:{stack}"),
+            endpoint: Some(format!("arn:aws:sqs:eu-west-1:123456789012:ingest-{stack}")),
             filter: now.unwrap_or(Some(BLOCKED)).map(|it| FilterPolicy(it.to_owned())),
             scope: FilterScope::MessageAttributes,
             disabled: now.is_none(),
@@ -327,6 +328,7 @@ async fn a_change_without_an_answer_settles_too() {
     toolkit.expect_subscription().returning(|_| {
         Ok(Subscription {
             arn: String::new(),
+            endpoint: None,
             filter: None,
             scope: FilterScope::MessageBody,
             disabled: false,

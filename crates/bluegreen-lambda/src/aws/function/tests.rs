@@ -44,6 +44,7 @@ async fn without_an_alias_the_function_of_the_stack_runs_its_latest_version() {
         arn: arn("aws", "ingest-b"),
         alias_arn: None,
         version: "$LATEST".to_owned(),
+        code_sha256: Some("c2hh".to_owned()),
         timeout: Duration::from_secs(30),
     };
     assert_eq!(found, expected);

@@ -27,6 +27,7 @@ fn listed(uuid: &str, function: &str, state: &str) -> EventSourceMappingConfigur
         .uuid(uuid)
         .event_source_arn(QUEUE)
         .function_arn(function)
+        .batch_size(25)
         .state(state)
         .build()
 }
@@ -37,6 +38,7 @@ fn shown(uuid: &str, state: MappingState) -> EventSourceMapping {
         uuid: uuid.to_owned(),
         event_source_arn: Some(QUEUE.to_owned()),
         function_arn: arn("aws", "ingest-b"),
+        batch_size: Some(25),
         state,
     }
 }
