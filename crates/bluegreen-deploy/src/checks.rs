@@ -203,6 +203,10 @@ mod tests {
         async fn summary(&self, _: &Context<'_>, _: StackReference) -> Result<String> {
             Ok(String::new())
         }
+
+        async fn identity(&self, _: &Context<'_>, _: StackReference) -> Result<String> {
+            Ok(String::new())
+        }
     }
 
     #[derive(Debug)]

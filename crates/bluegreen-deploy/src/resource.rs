@@ -42,7 +42,8 @@ pub trait Resource: fmt::Debug + Send + Sync {
     }
 
     /// Returns the permissions of every look at the resource of `stack` that is not a step's:
-    /// [`consumers`](Self::consumers), [`look_for`](Self::look_for) and [`summary`](Self::summary).
+    /// [`consumers`](Self::consumers), [`look_for`](Self::look_for), [`summary`](Self::summary) and
+    /// [`identity`](Self::identity).
     ///
     /// Those looks are made whatever the stack file skips.
     fn look_permissions(&self, stack: StackReference) -> Vec<Permission>;
@@ -59,6 +60,16 @@ pub trait Resource: fmt::Debug + Send + Sync {
 
     /// Says in a few words how the resource of `stack` is: `available, 2 readers`.
     async fn summary(&self, context: &Context<'_>, stack: StackReference) -> Result<String>;
+
+    /// Says what the resource of `stack` is and how it is set up, in a line without secrets.
+    ///
+    /// There is nothing in it that a release changes by itself, such as states, counts and what is on: as
+    /// long as two answers are equal, nobody has put something else in the resource's place.
+    ///
+    /// # Errors
+    ///
+    /// That it is not there, unless that is fine by the stack file.
+    async fn identity(&self, context: &Context<'_>, stack: StackReference) -> Result<String>;
 }
 
 /// How the stack file declares a resource.

@@ -221,6 +221,10 @@ impl Resource for Pool {
     async fn summary(&self, _context: &Context<'_>, stack: StackReference) -> Result<String> {
         Ok(format!("fine on {stack}"))
     }
+
+    async fn identity(&self, _context: &Context<'_>, stack: StackReference) -> Result<String> {
+        Ok(format!("worker-{stack}"))
+    }
 }
 
 fn needed() -> Inspection {

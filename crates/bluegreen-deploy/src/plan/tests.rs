@@ -56,6 +56,10 @@ impl Resource for Pair {
     async fn summary(&self, _: &Context<'_>, _: StackReference) -> Result<String> {
         Ok(String::new())
     }
+
+    async fn identity(&self, _: &Context<'_>, _: StackReference) -> Result<String> {
+        Ok(String::new())
+    }
 }
 
 fn step(name: &str, resource: &str, stack: StackReference) -> Arc<dyn Step> {

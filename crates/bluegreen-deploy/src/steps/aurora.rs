@@ -7,7 +7,7 @@ mod start;
 #[cfg(test)]
 mod testing;
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use bluegreen_aurora::{AuroraToolkit, Cluster};
@@ -166,6 +166,27 @@ impl Resource for Aurora {
             None => summary,
         })
     }
+
+    /// Which instances there are is left out: scaling, and a release, change that.
+    async fn identity(&self, context: &Context<'_>, stack: StackReference) -> Result<String> {
+        let cluster = self.cluster(context, stack).await?;
+        let known = |it: &Option<String>| it.clone().unwrap_or_else(|| "unknown".to_owned());
+        let instances: BTreeSet<String> = cluster
+            .members
+            .iter()
+            .filter_map(|it| {
+                let class = it.class.as_ref()?;
+                Some(format!("{class} with parameter group {}", known(&it.parameter_group)))
+            })
+            .collect();
+        let parts = [
+            cluster.arn.clone(),
+            format!("{} {}", cluster.engine, known(&cluster.engine_version)),
+            cluster.engine_mode.clone(),
+            format!("parameter group {}", known(&cluster.parameter_group)),
+        ];
+        Ok(parts.into_iter().chain(instances).collect::<Vec<_>>().join(", "))
+    }
 }
 
 fn cluster(name: &str) -> String {
@@ -181,7 +202,7 @@ fn readers(count: u32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use bluegreen_aurora::Suspended;
+    use bluegreen_aurora::{Member, Suspended};
     use bluegreen_core::StackReference::{A, B};
 
     use super::{testing::*, *};
@@ -245,6 +266,34 @@ mod tests {
         assert_eq!(summary(A).await, suspended);
         account.remove(B);
         assert_eq!(summary(B).await, "missing");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_identity_is_how_the_cluster_is_set_up_however_it_is_scaled() {
+        let (world, account) = (World::new(A), account());
+        let aurora = account.aurora(|_| {});
+        let identity = async |stack| aurora.identity(&world.context(), stack).await;
+        let before = identity(A).await.unwrap();
+
+        account.change(A, |it| {
+            it.state = "backing-up".into();
+            it.members = vec![writer("available")];
+            it.scaling = scaling(4, 5);
+        });
+        let scaled = identity(A).await.unwrap();
+        account.change(A, |it| it.members.push(Member { class: None, ..reader(1, "creating") }));
+        let growing = identity(A).await.unwrap();
+        account.change(A, |it| it.engine_version = None);
+        let unknown = identity(A).await.unwrap();
+        account.remove(B);
+
+        let expected = "arn:aws:rds:eu-west-1:123456789012:cluster:orders-a, \
+                        aurora-postgresql 16.4, provisioned, parameter group orders, \
+                        db.r6g.large with parameter group instances";
+        assert_eq!(before, expected);
+        assert_eq!((&scaled, &growing), (&before, &before));
+        assert_eq!(unknown, expected.replace("16.4", "unknown"));
+        assert!(identity(B).await.unwrap_err().is_absent());
     }
 
     #[tokio::test(start_paused = true)]

@@ -55,9 +55,7 @@ impl CloudWatch {
     async fn alarms(&self, context: &Context<'_>, stack: StackReference) -> Result<Vec<Alarm>> {
         let listed = self.listed(context, stack).await?;
         if listed.is_empty() && !self.declaration.optional {
-            return Err(
-                Error::NothingFound { what: format!("alarm `{}`", self.pattern(stack)) }.into()
-            );
+            return Err(self.nothing_found(stack));
         }
         for alarm in listed.iter().filter(|it| it.scales) {
             context.warn(format!("alarm `{}` scales something: it is left alone", alarm.name));
@@ -98,6 +96,10 @@ impl CloudWatch {
 
     fn memory(&self, stack: StackReference) -> String {
         format!("{}/{stack}", self.declaration.key())
+    }
+
+    fn nothing_found(&self, stack: StackReference) -> crate::Error {
+        Error::NothingFound { what: format!("alarm `{}`", self.pattern(stack)) }.into()
     }
 
     /// Returns what the names of the alarms of `stack` look like: `shop-b-*`.
@@ -148,6 +150,15 @@ impl Resource for CloudWatch {
             summary.push_str(&format!(", {firing} firing"));
         }
         Ok(summary)
+    }
+
+    async fn identity(&self, context: &Context<'_>, stack: StackReference) -> Result<String> {
+        let listed = self.listed(context, stack).await?;
+        Ok(match listed.as_slice() {
+            [] if self.declaration.optional => "no alarm".to_owned(),
+            [] => return Err(self.nothing_found(stack)),
+            alarms => alarms.iter().map(|it| it.name.as_str()).collect::<Vec<_>>().join(", "),
+        })
     }
 }
 

@@ -47,6 +47,13 @@ impl DynamoDb {
         self.looks.of(stack).get(context.round, look).await
     }
 
+    /// Returns the table of `stack`; that there is none is an error.
+    async fn existing(&self, context: &Context<'_>, stack: StackReference) -> Result<Table> {
+        let resource = format!("table `{}`", self.name(stack));
+        let missing = bluegreen_core::Error::NotFound { resource };
+        self.table(context, stack).await?.ok_or_else(|| missing.into())
+    }
+
     fn name(&self, stack: StackReference) -> &str {
         self.settings.config.tables.of(stack)
     }
@@ -66,11 +73,8 @@ impl Resource for DynamoDb {
     }
 
     async fn look_for(&self, context: &Context<'_>, stack: StackReference) -> Result<()> {
-        if self.table(context, stack).await?.is_some() {
-            return Ok(());
-        }
-        let resource = format!("table `{}`", self.name(stack));
-        Err(bluegreen_core::Error::NotFound { resource }.into())
+        self.existing(context, stack).await?;
+        Ok(())
     }
 
     fn look_permissions(&self, stack: StackReference) -> Vec<Permission> {
@@ -82,6 +86,10 @@ impl Resource for DynamoDb {
             Some(table) => word(&table.status).to_lowercase(),
             None => "missing".to_owned(),
         })
+    }
+
+    async fn identity(&self, context: &Context<'_>, stack: StackReference) -> Result<String> {
+        Ok(self.existing(context, stack).await?.arn)
     }
 }
 
@@ -280,6 +288,19 @@ mod tests {
         assert_eq!(seen, Inspection::Done);
         assert_eq!(summary, "missing");
         assert_eq!(account.lock().unwrap().calls, ["table a"]);
+    }
+
+    #[tokio::test]
+    async fn the_identity_is_the_tables_arn_whatever_its_status() {
+        let account = account(TableStatus::Other("UPDATING".to_owned()));
+        let (world, dynamodb) = (World::new(A), dynamodb(&account, false));
+
+        let there = dynamodb.identity(&world.context(), A).await.unwrap();
+        account.lock().unwrap().table = None;
+        let err = dynamodb.identity(&world.context(), A).await.unwrap_err();
+
+        assert_eq!(there, "arn");
+        assert_eq!(err.to_string(), "table `sessions-a` does not exist");
     }
 
     #[tokio::test]

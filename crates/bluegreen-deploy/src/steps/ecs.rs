@@ -178,6 +178,23 @@ impl Resource for Ecs {
             |it| format!("{} of {} run{}", it.running, tasks(it.desired), described(it.scaling)),
         ))
     }
+
+    async fn identity(&self, context: &Context<'_>, stack: StackReference) -> Result<String> {
+        let Some(seen) = self.service(context, stack).await? else {
+            return Ok("missing".to_owned());
+        };
+        let mut parts = vec![seen.arn];
+        parts.extend(seen.task_definition);
+        parts.push(format!("deployed by {}", seen.controller));
+        parts.extend(seen.launch_type.map(|it| format!("on {it}")));
+        if seen.is_daemon {
+            parts.push("a daemon".to_owned());
+        }
+        let scaling =
+            seen.scaling.map(|it| format!("scaled from {} to {}", it.minimum, it.maximum));
+        parts.push(scaling.unwrap_or_else(|| "not scaled".to_owned()));
+        Ok(parts.join(", "))
+    }
 }
 
 fn service(name: &str) -> String {
@@ -276,6 +293,32 @@ mod tests {
         assert_eq!(summary(B).await, "0 of 0 tasks run, scaling suspended");
         account.remove(B);
         assert_eq!(summary(B).await, "missing");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_identity_is_what_the_service_runs_and_how_however_many() {
+        let (world, account) = (World::new(A), account());
+        let (strict, lenient) = (account.ecs(|_| {}), account.ecs(|it| it.optional = true));
+        let before = strict.identity(&world.context(), A).await.unwrap();
+
+        account.change(A, |it| {
+            (it.desired, it.running, it.steady) = (0, 0, false);
+            it.scaling.as_mut().unwrap().suspended = Suspended::ALL;
+        });
+        let at_rest = strict.identity(&world.context(), A).await.unwrap();
+        account.change(A, |it| {
+            (it.task_definition, it.launch_type, it.scaling, it.is_daemon) =
+                (None, None, None, true);
+        });
+        let other = strict.identity(&world.context(), A).await.unwrap();
+        account.remove(A);
+
+        let expected = "arn:worker-a, arn:task-definition/worker-a:7, deployed by ECS, on FARGATE, \
+                        scaled from 1 to 9";
+        assert_eq!((before.as_str(), at_rest.as_str()), (expected, expected));
+        assert_eq!(other, "arn:worker-a, deployed by ECS, a daemon, not scaled");
+        assert!(strict.identity(&world.context(), A).await.unwrap_err().is_absent());
+        assert_eq!(lenient.identity(&world.context(), A).await.unwrap(), "missing");
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bluegreen_core::{Pair, StackReference};
-use bluegreen_kinesis::{ConsumerStatus, KinesisToolkit};
+use bluegreen_kinesis::{Consumer, ConsumerStatus, KinesisToolkit};
 
 use crate::{
     Context, Declaration, Effect, Inspection, Permission, Resource, Result, Shared, Step, StepId,
@@ -19,7 +19,7 @@ pub struct Kinesis {
     declaration: Declaration,
     toolkit: Arc<dyn KinesisToolkit>,
     settings: KinesisSettings,
-    looks: Pair<Shared<Option<ConsumerStatus>>>,
+    looks: Pair<Shared<Option<Consumer>>>,
 }
 
 impl Kinesis {
@@ -43,10 +43,15 @@ impl Kinesis {
         context: &Context<'_>,
         stack: StackReference,
     ) -> Result<Option<ConsumerStatus>> {
-        let look = async {
-            let seen = self.toolkit.describe_consumer(stack).await?;
-            Ok(seen.map(|it| it.status))
-        };
+        Ok(self.consumer(context, stack).await?.map(|it| it.status))
+    }
+
+    async fn consumer(
+        &self,
+        context: &Context<'_>,
+        stack: StackReference,
+    ) -> Result<Option<Consumer>> {
+        let look = async { Ok(self.toolkit.describe_consumer(stack).await?) };
         self.looks.of(stack).get(context.round, look).await
     }
 
@@ -101,6 +106,16 @@ impl Resource for Kinesis {
     async fn summary(&self, context: &Context<'_>, stack: StackReference) -> Result<String> {
         let seen = self.status(context, stack).await?;
         Ok(seen.map_or_else(|| "not registered".to_owned(), |it| word(&it).to_lowercase()))
+    }
+
+    async fn identity(&self, context: &Context<'_>, stack: StackReference) -> Result<String> {
+        match self.consumer(context, stack).await? {
+            Some(consumer) => Ok(consumer.arn),
+            None => {
+                let resource = format!("consumer `{}`", self.name(stack));
+                Err(bluegreen_core::Error::NotFound { resource }.into())
+            }
+        }
     }
 }
 
@@ -393,6 +408,19 @@ mod tests {
 
         assert_eq!(summary, "not registered");
         assert_eq!(stream.lock().unwrap().calls, ["describe b"]);
+    }
+
+    #[tokio::test]
+    async fn the_identity_is_the_consumers_arn_with_the_time_of_its_registration() {
+        let (world, stream) = (World::new(A), stream(Some(ConsumerStatus::Active)));
+        let kinesis = kinesis(&stream, true);
+
+        let there = kinesis.identity(&world.context(), A).await.unwrap();
+        stream.lock().unwrap().status = None;
+        let err = kinesis.identity(&world.context(), A).await.unwrap_err();
+
+        assert_eq!(there, "arn:clicks-a:1");
+        assert_eq!(err.to_string(), "consumer `clicks-a` does not exist");
     }
 
     #[test]

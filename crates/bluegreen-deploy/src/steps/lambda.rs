@@ -2,6 +2,7 @@
 
 mod counterpart;
 mod exclusive;
+mod identity;
 mod mappings;
 mod rules;
 mod switch;
@@ -211,11 +212,7 @@ impl Lambda {
         if !by_time {
             return Ok(None);
         }
-        let look = async {
-            context.limits.lambda.take(self.calls_of_a_look()).await;
-            Ok(self.toolkit.function(stack).await?)
-        };
-        let timeout = self.functions.of(stack).get(context.round, look).await?.timeout;
+        let timeout = self.looked(context, stack).await?.timeout;
         // A mapping that is `Disabling` may still invoke: the time runs from when all were seen off.
         let seen = *self.seen_off().entry((stack, trigger)).or_insert(context.now());
         let ended = switched_off.max(seen) + timeout;
@@ -224,6 +221,15 @@ impl Lambda {
         Ok((!left.is_zero()).then(|| {
             format!("invocations of `{name}` to end: at most {} left", whole_seconds(left))
         }))
+    }
+
+    /// Returns the function of `stack`.
+    async fn looked(&self, context: &Context<'_>, stack: StackReference) -> Result<Function> {
+        let look = async {
+            context.limits.lambda.take(self.calls_of_a_look()).await;
+            Ok(self.toolkit.function(stack).await?)
+        };
+        self.functions.of(stack).get(context.round, look).await
     }
 
     fn seen_off(&self) -> MutexGuard<'_, BTreeMap<(StackReference, Trigger), SystemTime>> {
@@ -369,6 +375,10 @@ impl Resource for Lambda {
             parts.push("left alone".to_owned());
         }
         Ok(parts.join(", "))
+    }
+
+    async fn identity(&self, context: &Context<'_>, stack: StackReference) -> Result<String> {
+        self.set_up(context, stack).await
     }
 }
 

@@ -174,6 +174,23 @@ impl Resource for Sns {
         }
         .to_owned())
     }
+
+    async fn identity(&self, context: &Context<'_>, stack: StackReference) -> Result<String> {
+        let subscription = self.subscription(context, stack).await?;
+        Ok(match &subscription.endpoint {
+            Some(endpoint) => format!("{} to {}", subscription.arn, without_secrets(endpoint)),
+            None => subscription.arn,
+        })
+    }
+}
+
+/// Leaves out what in a URL lets people in: user and password, and what stands behind `?` and `#`.
+fn without_secrets(endpoint: &str) -> String {
+    let Some((scheme, rest)) = endpoint.split_once("://") else { return endpoint.to_owned() };
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (authority, path) = rest.find('/').map_or((rest, ""), |it| rest.split_at(it));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}{path}")
 }
 
 /// `sns.enable`: messages reach the stack's queue.

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bluegreen_core::{Pair, StackReference};
 use bluegreen_sqs::{Purge as Answer, Queue, QueueDepth, Queues, SqsToolkit};
 
-use super::drain::{DrainWatch, counted};
+use super::drain::{DrainWatch, counted, whole_seconds};
 use crate::{
     Context, Declaration, Effect, Inspection, Messages, Moment, Permission, Resource, Result,
     Shared, SourceQueue, Step, StepId,
@@ -110,6 +110,27 @@ impl Resource for Sqs {
             summary.push_str(&format!(", {}", counted(dead, "dead letter")));
         }
         Ok(summary)
+    }
+
+    async fn identity(&self, _context: &Context<'_>, stack: StackReference) -> Result<String> {
+        let mut parts = Vec::new();
+        for queue in [Queue::Main, Queue::DeadLetters] {
+            if self.queue(stack, queue).is_none() {
+                continue;
+            }
+            let settings = self.toolkit.settings(stack, queue).await?;
+            let timeout = whole_seconds(settings.visibility_timeout);
+            let redrive = settings.redrive_policy.map_or_else(
+                || "no redrive".to_owned(),
+                // AWS may write the same JSON in another order.
+                |it| match serde_json::from_str::<BTreeMap<String, serde_json::Value>>(&it) {
+                    Ok(policy) => format!("redrive {}", serde_json::json!(policy)),
+                    Err(_) => format!("redrive {it}"),
+                },
+            );
+            parts.push(format!("{}, visibility timeout {timeout}, {redrive}", settings.arn));
+        }
+        Ok(parts.join("; "))
     }
 }
 

@@ -295,3 +295,20 @@ async fn a_standby_is_no_model_of_what_stays_off() {
 
     assert_eq!(world.inspect(&*enable).await.unwrap(), needed("2 of 2 off", "on"));
 }
+
+#[tokio::test]
+async fn the_identity_is_the_names_of_the_alarms_whether_on_or_off() {
+    let identity = async |listed: Vec<Alarm>, optional| {
+        let mut toolkit = MockCloudWatchToolkit::new();
+        toolkit.expect_alarms().returning(move |_| Ok(listed.clone()));
+        let world = World::new(A);
+        cloudwatch(toolkit, optional).identity(&world.context(), A).await
+    };
+
+    let on = identity(alarms(A, 2, true), false).await.unwrap();
+    let off = identity(alarms(A, 2, false), false).await.unwrap();
+
+    assert_eq!((on.as_str(), off.as_str()), ("shop-a-000, shop-a-001", "shop-a-000, shop-a-001"));
+    assert_eq!(identity(Vec::new(), true).await.unwrap(), "no alarm");
+    assert!(identity(Vec::new(), false).await.is_err());
+}

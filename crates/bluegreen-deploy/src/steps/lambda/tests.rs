@@ -519,3 +519,31 @@ async fn a_standby_is_no_model_of_what_stays_off() {
 
     assert_eq!(world.inspect(&*enable).await.unwrap(), needed("2 of 2 off", "on"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_identity_is_what_runs_and_what_feeds_it_whether_on_or_off() {
+    let account = |state: &MappingState, on| {
+        let a = vec![mapping("1a", "sqs:ingest-a", state.clone())];
+        let rules = Pair { a: vec![rule("nightly", on)], b: Vec::new() };
+        Account { mappings: Pair { a, b: Vec::new() }, rules, ..Default::default() }.shared()
+    };
+    let world = World::new(A);
+    let identity = async |state, on, alias: Option<&str>| {
+        let mut declared = declared(Mirror, Mirror);
+        declared.settings.config.alias = alias.map(str::to_owned);
+        let toolkit = Arc::new(toolkit(&account(state, on)));
+        let lambda = Lambda::new(&declared, toolkit, Vec::new());
+        lambda.identity(&world.context(), A).await.unwrap()
+    };
+
+    let on = identity(&MappingState::Enabled, true, Some("live")).await;
+    let off = identity(&MappingState::Disabled, false, Some("live")).await;
+    let bare = identity(&MappingState::Enabled, true, None).await;
+
+    let function = arn("lambda", "function:ingest-a");
+    let feeds =
+        format!("mapping 1a on {} in batches of 10, rule default/nightly", arn("sqs", "ingest-a"));
+    assert_eq!(on, format!("{function} version 7, by alias live, {feeds}"));
+    assert_eq!(on, off);
+    assert_eq!(bare, format!("{function} version 7, code c2hh, timeout 30s, {feeds}"));
+}

@@ -406,3 +406,28 @@ fn effects_undos_and_permissions_fit_the_steps() {
         ]
     );
 }
+
+#[tokio::test]
+async fn the_identity_is_the_subscription_and_its_endpoint_whether_on_or_off() {
+    let (on, off) = (account(Some(None), Some(None)), account(None, None));
+    let world = World::new(A);
+
+    let on = sns(&on).identity(&world.context(), A).await.unwrap();
+    let off = sns(&off).identity(&world.context(), A).await.unwrap();
+
+    let expected = "arn:aws:sns:eu-west-1:123456789012:catalogue:a to \
+                    arn:aws:sqs:eu-west-1:123456789012:ingest-a";
+    assert_eq!((on.as_str(), off.as_str()), (expected, expected));
+}
+
+#[test]
+fn what_lets_people_in_is_left_out_of_an_endpoint() {
+    for (endpoint, shown) in [
+        ("https://me:secret@hooks.example/in/a@b?key=1#x", "https://hooks.example/in/a@b"),
+        ("https://hooks.example?key=1", "https://hooks.example"),
+        ("https://hooks.example/in", "https://hooks.example/in"),
+        ("someone@shop.example", "someone@shop.example"),
+    ] {
+        assert_eq!(without_secrets(endpoint), shown);
+    }
+}

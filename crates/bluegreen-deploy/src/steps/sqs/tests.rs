@@ -4,7 +4,7 @@ use bluegreen_core::{
     Error, Pair,
     StackReference::{A, B},
 };
-use bluegreen_sqs::{MockSqsToolkit, QueuePurge, SqsConfig};
+use bluegreen_sqs::{MockSqsToolkit, QueuePurge, QueueSettings, SqsConfig};
 use mockall::predicate::{always, eq};
 
 use super::*;
@@ -277,4 +277,36 @@ async fn a_missing_queue_of_either_kind_is_looked_for() {
 
         assert!(err.is_absent(), "{err}");
     }
+}
+
+#[tokio::test]
+async fn the_identity_is_how_both_queues_are_set_up() {
+    let identity = async |policy: Option<&'static str>| {
+        let mut toolkit = MockSqsToolkit::new();
+        toolkit.expect_settings().with(eq(A), always()).returning(move |_, queue| {
+            let main = queue == Queue::Main;
+            Ok(QueueSettings {
+                arn: if main { "arn:ingest-a".to_owned() } else { "arn:dead-a".to_owned() },
+                visibility_timeout: Duration::from_secs(90),
+                redrive_policy: policy.filter(|_| main).map(str::to_owned),
+            })
+        });
+        let world = World::new(A);
+        sqs(toolkit, Feed::Work).identity(&world.context(), A).await.unwrap()
+    };
+
+    let policy =
+        identity(Some(r#"{ "maxReceiveCount":3, "deadLetterTargetArn":"arn:dead-a" }"#)).await;
+    let reordered =
+        identity(Some(r#"{"deadLetterTargetArn":"arn:dead-a","maxReceiveCount":3}"#)).await;
+    let unreadable = identity(Some("{")).await;
+    let none = identity(None).await;
+
+    let dead = "arn:dead-a, visibility timeout 1m 30s, no redrive";
+    let main = "arn:ingest-a, visibility timeout 1m 30s";
+    let json = r#"{"deadLetterTargetArn":"arn:dead-a","maxReceiveCount":3}"#;
+    assert_eq!(policy, format!("{main}, redrive {json}; {dead}"));
+    assert_eq!(policy, reordered);
+    assert_eq!(unreadable, format!("{main}, redrive {{; {dead}"));
+    assert_eq!(none, format!("{main}, no redrive; {dead}"));
 }
