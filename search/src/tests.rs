@@ -62,7 +62,7 @@ fn every_step_of_the_corner_shop_can_be_brought_about_twice() {
 
 /// The first seed that shows each way to break the engine, and what is violated then.
 const SHOWN: [(Break, u64, &str); 4] = [
-    (Break::PurgeBlindly, 56, "PurgeQueue of ingest-b on b, which has traffic"),
+    (Break::PurgeBlindly, 647, "PurgeQueue of ingest-a on a, which has traffic"),
     (Break::DisableWrongStack, 0, "SetSubscriptionAttributes"),
     (Break::DoNotWait, 4, "while at work are [\"Disabling mapping"),
     (Break::MirrorServices, 4, "both sides are on of [\"the services of billing\"]"),

@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 /// The waits of the stack file that are for AWS and for people, not for emulators.
-const WAITS: [&str; 3] = ["hold", "settle", "drained-for"];
+const WAITS: [&str; 4] = ["hold", "settle", "drained-for", "caught-up-for"];
 
 /// Copies `examples/shop` to the folder `to`, which is emptied before, with all waits `0s`.
 ///
@@ -69,14 +69,15 @@ mod tests {
     #[test]
     fn waits_become_nothing_and_the_rest_stays() {
         let text = "[release]\nhold = \"1h\"   # both are fed\n# hold = \"2h\"\n\
-                    settle=\"15m\"\n  drained-for = \"3m\"\nlease = \"30s\"\n";
+                    settle=\"15m\"\n  drained-for = \"3m\"\ncaught-up-for = \"3m\"\n\
+                    lease = \"30s\"\n";
 
         let changed = without_waits(text).unwrap();
 
         assert_eq!(
             changed,
             "[release]\nhold = \"0s\"   # both are fed\n# hold = \"2h\"\n\
-             settle=\"0s\"\n  drained-for = \"0s\"\nlease = \"30s\"\n"
+             settle=\"0s\"\n  drained-for = \"0s\"\ncaught-up-for = \"0s\"\nlease = \"30s\"\n"
         );
     }
 

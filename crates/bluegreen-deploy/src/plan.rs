@@ -67,7 +67,7 @@ struct Position {
 /// The order of all steps.
 ///
 /// From `sqs.purge`, `sns.enable` and `sns.settle` on, the standby's queues buffer: nothing that is
-/// published later is lost. In `retire`, alarms go first, so that nobody is paged for what follows, and
+/// published later is lost, and the gates `caught-up` wait until what was buffered is worked off. In `retire`, alarms go first, so that nobody is paged for what follows, and
 /// feeding stops before consumers do.
 #[rustfmt::skip]
 const ORDER: &[Position] = &[
@@ -81,6 +81,8 @@ const ORDER: &[Position] = &[
     at(Phase::Prepare, 3, "lambda.enable-mappings", &[]),
     at(Phase::Prepare, 3, "ecs.enable", &[]),
     at(Phase::Prepare, 3, "lambda.enable-rules", &[]),
+    at(Phase::Prepare, 4, "lambda.caught-up", &[]),
+    at(Phase::Prepare, 4, "sqs.caught-up", &[]),
     at(Phase::Promote, 0, "traffic.move", &[]),
     at(Phase::Promote, 0, "active.switch", &["traffic.move"]),
     at(Phase::Promote, 1, "cloudwatch.enable-alarms", &[]),
@@ -158,7 +160,14 @@ impl Plan {
                 .filter(|it| !declaration.skip.contains(&it.id().name))
                 .map(move |it| (it, Some(declaration)))
         });
+        // What looks at other resources waits for all of them, as do the steps of the whole.
+        let gates = resources.iter().flat_map(|resource| {
+            let skip = &resource.declaration().skip;
+            let gates = Arc::clone(resource).gates(to, resources).into_iter();
+            gates.filter(|it| !skip.contains(&it.id().name)).map(|it| (it, None))
+        });
         let placed = own
+            .chain(gates)
             .chain(whole.into_iter().map(|it| (it, None)))
             .map(|(step, declaration)| {
                 let id = step.id();

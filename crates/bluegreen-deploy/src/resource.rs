@@ -23,6 +23,18 @@ pub trait Resource: fmt::Debug + Send + Sync {
     /// Returns every step of a move to the stack `to`, in any order.
     fn steps(self: Arc<Self>, to: StackReference) -> Vec<Arc<dyn Step>>;
 
+    /// Returns its gates of a move to the stack `to` that look at other resources too, `resources` being
+    /// all of the stack file.
+    ///
+    /// They wait for every step of the lines above, whatever `after` says.
+    fn gates(
+        self: Arc<Self>,
+        _to: StackReference,
+        _resources: &[Arc<dyn Resource>],
+    ) -> Vec<Arc<dyn Step>> {
+        Vec::new()
+    }
+
     /// Returns the consumers that it has on `stack`, on or off: mappings, rules, services.
     async fn consumers(
         &self,

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "aurora")]
 mod aurora;
+#[cfg(any(feature = "lambda", feature = "sqs"))]
+mod catch_up;
 #[cfg(feature = "cloudwatch")]
 mod cloudwatch;
 #[cfg(any(feature = "ecs", feature = "lambda", feature = "sqs"))]

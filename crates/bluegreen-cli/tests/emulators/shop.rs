@@ -216,7 +216,7 @@ impl Shop {
         let (names, dead) = (self.pair(pair), self.pair(&format!("{pair}-dlq")));
         self.declare(format!(
             "[sqs.{pair}]\nqueues = {names}\ndead-letter-queues = {dead}\nfeed = \"{feed}\"\n\
-             settle = \"0s\"\ndrained-for = \"0s\""
+             settle = \"0s\"\ndrained-for = \"0s\"\ncaught-up-for = \"0s\""
         ));
         self.pairs.push(("sqs", pair));
     }
@@ -250,7 +250,10 @@ impl Shop {
             self.account.create_rule("default", &format!("{name}-replay"), &alias, false).await;
         }
         let names = self.pair(pair);
-        self.declare(format!("[lambda.{pair}]\nfunctions = {names}\nalias = \"live\"\n{more}"));
+        self.declare(format!(
+            "[lambda.{pair}]\nfunctions = {names}\nalias = \"live\"\n\
+             caught-up-for = \"0s\"\n{more}"
+        ));
         self.pairs.push(("lambda", pair));
     }
 

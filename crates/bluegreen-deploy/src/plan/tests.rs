@@ -36,6 +36,7 @@ impl Step for Named {
 struct Pair {
     declaration: Declaration,
     steps: Vec<(&'static str, StackReference)>,
+    gates: Vec<&'static str>,
 }
 
 #[async_trait]
@@ -47,6 +48,15 @@ impl Resource for Pair {
     fn steps(self: Arc<Self>, _to: StackReference) -> Vec<Arc<dyn Step>> {
         let step = |&(name, stack): &(&str, _)| step(name, &self.declaration.name, stack);
         self.steps.iter().map(step).collect()
+    }
+
+    fn gates(
+        self: Arc<Self>,
+        to: StackReference,
+        resources: &[Arc<dyn Resource>],
+    ) -> Vec<Arc<dyn Step>> {
+        assert!(resources.iter().any(|it| it.declaration() == &self.declaration));
+        self.gates.iter().map(|it| step(it, &self.declaration.name, to)).collect()
     }
 
     fn look_permissions(&self, _: StackReference) -> Vec<Permission> {
@@ -68,7 +78,7 @@ fn step(name: &str, resource: &str, stack: StackReference) -> Arc<dyn Step> {
 
 fn pair(service: &'static str, name: &str, steps: &[(&'static str, StackReference)]) -> Pair {
     let declaration = crate::steps::testing::declaration(service, name);
-    Pair { declaration, steps: steps.to_vec() }
+    Pair { declaration, steps: steps.to_vec(), gates: Vec::new() }
 }
 
 fn plan(pairs: Vec<Pair>) -> Plan {
@@ -144,6 +154,25 @@ fn after_names_fewer_and_keeps_the_resources_own_order_and_the_idle_standby() {
         waits_for(&plan, Phase::Prepare, "aurora.scale-out"),
         set(&["standby.idle on b", "sqs.purge ingest on b", "aurora.start orders on b"])
     );
+}
+
+#[test]
+fn a_gate_waits_for_everything_above_it_whatever_after_says_and_can_be_skipped() {
+    let queue = |skip: &[&str]| {
+        let mut queue = pair("sqs", "ingest", &[("sqs.purge", B)]);
+        queue.declaration.after = Some(Vec::new());
+        queue.declaration.skip = set(skip);
+        Pair { gates: vec!["sqs.caught-up"], ..queue }
+    };
+    let function = || pair("lambda", "ingest", &[("lambda.enable-mappings", B)]);
+
+    let with = plan(vec![queue(&[]), function()]);
+    let without = plan(vec![queue(&["sqs.caught-up"]), function()]);
+
+    let above =
+        ["standby.idle on b", "sqs.purge ingest on b", "lambda.enable-mappings ingest on b"];
+    assert_eq!(waits_for(&with, Phase::Prepare, "sqs.caught-up"), set(&above));
+    assert_eq!(without.phase(Phase::Prepare).len(), 3);
 }
 
 #[test]

@@ -301,6 +301,11 @@ pub struct LambdaSettings {
     pub mappings: ConsumerKind,
     /// What kind of consumers the rules are; `exclusive` by default.
     pub rules: ConsumerKind,
+    /// How old the oldest record that is read from a stream may be until the standby has caught up; 60 s by
+    /// default.
+    pub iterator_age_below: Duration,
+    /// For how long it must be so; 3 m by default.
+    pub caught_up_for: Duration,
 }
 
 /// Whether a consumer may run on both stacks at once.
@@ -336,6 +341,21 @@ pub struct SqsSettings {
     pub settle: Duration,
     /// How long all three counts must be 0 until a `work` queue is drained; 3 m by default.
     pub drained_for: Duration,
+    /// When the consumers of the standby's queue have caught up.
+    pub caught_up: CaughtUp,
+    /// For how long it must be so; 3 m by default.
+    pub caught_up_for: Duration,
+}
+
+/// When the consumers of a queue have caught up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CaughtUp {
+    /// Its oldest message is younger than this, the default with 60 s.
+    Below(Duration),
+    /// It has no message: all three counts are 0 (`caught-up = "drained"`).
+    Drained,
+    /// It is not asked (`caught-up = "off"`).
+    Off,
 }
 
 /// What reaches a pair of queues.

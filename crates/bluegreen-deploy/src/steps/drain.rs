@@ -32,6 +32,24 @@ struct Empty {
 }
 
 impl DrainWatch {
+    /// Takes note of a look at `what` that has shown it as it should be, and returns for how long every look
+    /// has.
+    pub(super) fn held(&self, what: &str, now: SystemTime) -> Duration {
+        let mut empty = self.empty.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = empty.entry(what.to_owned()).or_insert(Empty { since: now, last: now });
+        // An error is a clock that was set back: what was watched does not count.
+        if !now.duration_since(seen.last).is_ok_and(|it| it <= LONGEST_GAP) {
+            seen.since = now;
+        }
+        seen.last = now;
+        now.duration_since(seen.since).unwrap_or_default()
+    }
+
+    /// Takes note of a look at `what` that has not shown it as it should be.
+    pub(super) fn broken(&self, what: &str) {
+        self.empty.lock().unwrap_or_else(PoisonError::into_inner).remove(what);
+    }
+
     /// Forgets all looks so far: whatever they showed, producers may have come back since.
     pub(super) fn forget(&self) {
         self.empty.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -60,18 +78,11 @@ impl DrainWatch {
         drained_for: Duration,
         now: SystemTime,
     ) -> Option<String> {
-        let mut empty = self.empty.lock().unwrap_or_else(PoisonError::into_inner);
         if messages > 0 {
-            empty.remove(queue);
+            self.broken(queue);
             return Some(format!("{} left", counted(messages, "message")));
         }
-        let seen = empty.entry(queue.to_owned()).or_insert(Empty { since: now, last: now });
-        // An error is a clock that was set back: what was watched does not count.
-        if !now.duration_since(seen.last).is_ok_and(|it| it <= LONGEST_GAP) {
-            seen.since = now;
-        }
-        seen.last = now;
-        let so_far = now.duration_since(seen.since).unwrap_or_default();
+        let so_far = self.held(queue, now);
         (so_far < drained_for).then(|| {
             format!("empty for {} of {}", whole_seconds(so_far), whole_seconds(drained_for))
         })

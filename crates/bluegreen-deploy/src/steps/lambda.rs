@@ -1,5 +1,6 @@
 //! [`Lambda`], the steps of a table `[lambda.name]`: event source mappings and EventBridge rules.
 
+mod caught_up;
 mod counterpart;
 mod exclusive;
 mod identity;
@@ -21,6 +22,7 @@ use bluegreen_core::{Arn, Error, Pair, StackReference};
 use bluegreen_lambda::{EventSourceMapping, Function, LambdaConfig, LambdaToolkit, Rule};
 
 use self::{
+    caught_up::CaughtUp,
     exclusive::HandOver,
     switch::{Disable, Enable},
     trigger::{Kinds, Trigger},
@@ -48,6 +50,8 @@ pub struct Lambda {
     config: LambdaConfig,
     kinds: Kinds,
     queues: Vec<Arc<dyn SourceQueue>>,
+    iterator_age_below: Duration,
+    caught_up_for: Duration,
     mappings: Pair<Shared<Arc<Vec<EventSourceMapping>>>>,
     rules: Pair<Shared<Arc<Vec<Rule>>>>,
     functions: Pair<Shared<Function>>,
@@ -87,6 +91,8 @@ impl Lambda {
             config: settings.config.clone(),
             kinds: Kinds { mappings: settings.mappings, rules: settings.rules },
             queues,
+            iterator_age_below: settings.iterator_age_below,
+            caught_up_for: settings.caught_up_for,
             mappings: Default::default(),
             rules: Default::default(),
             functions: Default::default(),
@@ -338,6 +344,9 @@ impl Resource for Lambda {
             if kind != ConsumerKind::Off {
                 steps.push(Arc::new(Disable { lambda: Arc::clone(&self), stack: old, trigger }));
             }
+        }
+        if self.kinds.mappings == ConsumerKind::Mirror {
+            steps.push(Arc::new(CaughtUp::new(Arc::clone(&self), to)));
         }
         if !self.kinds.exclusive().is_empty() {
             steps.push(Arc::new(HandOver::new(self, to)));

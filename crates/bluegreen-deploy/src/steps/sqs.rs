@@ -1,12 +1,18 @@
 //! [`Sqs`], the steps of a table `[sqs.name]`: fan-out queues are purged, work queues are drained.
 
+mod caught_up;
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bluegreen_core::{Pair, StackReference};
 use bluegreen_sqs::{Purge as Answer, Queue, QueueDepth, Queues, SqsToolkit};
 
-use super::drain::{DrainWatch, counted, whole_seconds};
+use self::caught_up::CaughtUp;
+use super::{
+    catch_up::ENABLE,
+    drain::{DrainWatch, counted, whole_seconds},
+};
 use crate::{
     Context, Declaration, Effect, Inspection, Messages, Moment, Permission, Resource, Result,
     Shared, SourceQueue, Step, StepId,
@@ -86,6 +92,23 @@ impl Resource for Sqs {
                 vec![Arc::new(Drain { sqs: self, stack: old, watch: DrainWatch::default() })]
             }
         }
+    }
+
+    fn gates(
+        self: Arc<Self>,
+        to: StackReference,
+        resources: &[Arc<dyn Resource>],
+    ) -> Vec<Arc<dyn Step>> {
+        // Where no mapping is of mirror kind, nobody is to empty a queue before production moves.
+        let reads = |it: &Arc<dyn Resource>| {
+            Arc::clone(it).steps(to).iter().any(|step| step.id().name == ENABLE)
+        };
+        let readers: Vec<Arc<dyn Resource>> =
+            resources.iter().filter(|it| reads(it)).cloned().collect();
+        if self.settings.caught_up == stack_file::CaughtUp::Off || readers.is_empty() {
+            return Vec::new();
+        }
+        vec![Arc::new(CaughtUp::new(self, to, readers))]
     }
 
     async fn look_for(&self, context: &Context<'_>, stack: StackReference) -> Result<()> {

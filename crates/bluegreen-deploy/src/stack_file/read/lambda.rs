@@ -1,5 +1,7 @@
 //! Reads the tables `[lambda.NAME]`.
 
+use std::time::Duration;
+
 use bluegreen_lambda::LambdaConfig;
 
 use super::{
@@ -22,5 +24,9 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<LambdaSettings> {
 
     let mappings = table.one_of("mappings", &KINDS).unwrap_or(ConsumerKind::Mirror);
     let rules = table.one_of("rules", &KINDS).unwrap_or(ConsumerKind::Exclusive);
-    Some(LambdaSettings { config: config?, mappings, rules })
+    let iterator_age_below =
+        table.duration_above_zero("iterator-age-below").unwrap_or(Duration::from_secs(60));
+    let caught_up_for = table.duration("caught-up-for").unwrap_or(Duration::from_secs(3 * 60));
+    let config = config?;
+    Some(LambdaSettings { config, mappings, rules, iterator_age_below, caught_up_for })
 }

@@ -174,10 +174,11 @@ fn steps(service: &str) -> &'static [&'static str] {
             "lambda.disable-mappings",
             "lambda.enable-rules",
             "lambda.disable-rules",
+            "lambda.caught-up",
             "exclusive.hand-over",
         ],
         "sns" => &["sns.enable", "sns.disable", "sns.settle"],
-        "sqs" => &["sqs.purge", "sqs.drain"],
+        "sqs" => &["sqs.purge", "sqs.caught-up", "sqs.drain"],
         _ => &[],
     }
 }

@@ -126,12 +126,15 @@ fn every_service_of_a_whole_file_is_read() {
     assert_eq!(ingest.config.functions, pair("ingest-a", "ingest-b"));
     assert_eq!(ingest.config.alias.as_deref(), Some("live"));
     assert_eq!((ingest.mappings, ingest.rules), (ConsumerKind::Exclusive, ConsumerKind::Off));
+    assert_eq!((ingest.iterator_age_below, ingest.caught_up_for), (seconds(300), seconds(60)));
 
     let ingest = &found.sqs[0].settings;
     assert_eq!(ingest.config.queues, pair("ingest-a", "ingest-b"));
     assert_eq!(ingest.config.dead_letter_queues, Some(pair("ingest-a-dlq", "ingest-b-dlq")));
     assert_eq!(ingest.feed, Feed::FanOut);
     assert_eq!((ingest.settle, ingest.drained_for), (seconds(0), seconds(90)));
+    let caught_up = (CaughtUp::Below(seconds(120)), seconds(0));
+    assert_eq!((ingest.caught_up, ingest.caught_up_for), caught_up);
 
     let worker = &found.ecs[0].settings;
     assert_eq!(worker.config.cluster, "shop");
@@ -180,9 +183,12 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(found.sns[0].settings.settle, seconds(15 * 60));
     let ingest = &found.lambda[0].settings;
     assert_eq!((ingest.mappings, ingest.rules), (ConsumerKind::Mirror, ConsumerKind::Exclusive));
+    assert_eq!((ingest.iterator_age_below, ingest.caught_up_for), (seconds(60), seconds(180)));
     let ingest = &found.sqs[0].settings;
     assert_eq!(ingest.config.dead_letter_queues, None);
     assert_eq!((ingest.settle, ingest.drained_for), (seconds(60), seconds(180)));
+    let caught_up = (CaughtUp::Below(seconds(60)), seconds(180));
+    assert_eq!((ingest.caught_up, ingest.caught_up_for), caught_up);
     assert!(!found.dynamodb[0].settings.delete);
 }
 

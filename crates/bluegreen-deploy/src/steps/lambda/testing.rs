@@ -1,6 +1,7 @@
 //! What the tests of functions share: an account with mappings and rules.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -11,7 +12,8 @@ use bluegreen_core::{
     Switched,
 };
 use bluegreen_lambda::{
-    EventSourceMapping, Function, LambdaConfig, MappingState, MockLambdaToolkit, Rule,
+    Datapoint, EventSourceMapping, Function, LambdaConfig, MappingState, Metric, MockLambdaToolkit,
+    Rule,
 };
 
 use super::Lambda;
@@ -34,6 +36,10 @@ pub(super) struct Account {
     pub(super) takes_time: bool,
     /// How often mappings and rules were listed.
     pub(super) looks: usize,
+    /// What CloudWatch shows of either function.
+    pub(super) metrics: BTreeMap<Metric, Datapoint>,
+    /// How often it was asked.
+    pub(super) metric_looks: usize,
     /// What was switched, in order: `b on 1b`.
     pub(super) switched: Vec<String>,
 }
@@ -158,6 +164,12 @@ pub(super) fn toolkit(account: &Shared) -> MockLambdaToolkit {
         Ok(account.rules_of(stack).clone())
     });
     let shared = Arc::clone(account);
+    toolkit.expect_latest_metrics().returning(move |_, _| {
+        let mut account = shared.lock().unwrap();
+        account.metric_looks += 1;
+        Ok(account.metrics.clone())
+    });
+    let shared = Arc::clone(account);
     toolkit
         .expect_enable_event_mapping()
         .returning(move |stack, it| shared.lock().unwrap().switch_mappings(stack, it, true));
@@ -203,6 +215,8 @@ pub(super) fn declared(
             config: LambdaConfig { functions, alias: Some("live".to_owned()) },
             mappings,
             rules,
+            iterator_age_below: Duration::from_secs(60),
+            caught_up_for: Duration::from_secs(180),
         },
     }
 }

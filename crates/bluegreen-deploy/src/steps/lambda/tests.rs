@@ -50,6 +50,7 @@ async fn the_steps_follow_from_the_kinds() {
             "lambda.enable-mappings ingest on b",
             "lambda.disable-mappings ingest on a",
             "lambda.disable-rules ingest on a",
+            "lambda.caught-up ingest on b",
             "exclusive.hand-over ingest on b",
         ]
     );
@@ -372,7 +373,9 @@ async fn finding_nothing_to_switch_is_an_error_unless_it_is_optional() {
     let world = World::new(A);
 
     let mut errors = Vec::new();
-    for step in required.steps(B) {
+    // The gate needs none: what there is to read is what the others have found.
+    let switching = |it: &Arc<dyn Step>| it.id().name != "lambda.caught-up";
+    for step in required.steps(B).into_iter().filter(switching) {
         errors.push(world.inspect(&*step).await.unwrap_err().to_string());
     }
     for step in optional.steps(B) {

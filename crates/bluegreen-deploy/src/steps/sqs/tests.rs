@@ -24,7 +24,14 @@ fn sqs(toolkit: MockSqsToolkit, feed: Feed) -> Arc<Sqs> {
         after: None,
         optional: false,
         written: Default::default(),
-        settings: SqsSettings { config, feed, settle, drained_for },
+        settings: SqsSettings {
+            config,
+            feed,
+            settle,
+            drained_for,
+            caught_up: stack_file::CaughtUp::Below(Duration::from_secs(60)),
+            caught_up_for: drained_for,
+        },
     };
     Arc::new(Sqs::new(&resource, Arc::new(toolkit)))
 }

@@ -294,14 +294,14 @@ fn the_accounts_of_all_arns_are_listed_with_their_places() {
 
 #[test]
 fn steps_of_the_tables_service_can_be_skipped() {
-    let found = good(&sqs("skip = [\"sqs.purge\", \"sqs.drain\"]"));
-    assert_eq!(found.sqs[0].skip.len(), 2);
+    let found = good(&sqs("skip = [\"sqs.purge\", \"sqs.caught-up\", \"sqs.drain\"]"));
+    assert_eq!(found.sqs[0].skip.len(), 3);
 
     one_problem(&sqs("skip = [\"sqs.purg\"]"), "\"sqs.purg\"", &["did you mean `sqs.purge`?"]);
     one_problem(
         &sqs("skip = [\"aurora.start\"]"),
         "\"aurora.start\"",
-        &["no step of `[sqs.one]`", "expected `sqs.purge` or `sqs.drain`"],
+        &["no step of `[sqs.one]`", "expected `sqs.purge`, `sqs.caught-up` or `sqs.drain`"],
     );
 }
 
@@ -330,7 +330,7 @@ fn what_is_turned_off_on_one_stack_must_be_turned_on_on_the_other() {
 fn every_step_that_a_table_has_can_be_skipped() {
     let text = "[lambda.x]\nfunctions = { a = \"x-a\", b = \"x-b\" }\nskip = [\
                 \"lambda.enable-mappings\", \"lambda.disable-mappings\", \"lambda.enable-rules\", \
-                \"lambda.disable-rules\", \"exclusive.hand-over\"]\n\
+                \"lambda.disable-rules\", \"lambda.caught-up\", \"exclusive.hand-over\"]\n\
                 [aurora.x]\nclusters = { a = \"x-a\", b = \"x-b\" }\nskip = [\"aurora.start\", \
                 \"aurora.scale-out\", \"aurora.stop\", \"aurora.delete\", \"aurora.scale-in\"]\n\
                 [dynamodb.x]\ntables = { a = \"x-a\", b = \"x-b\" }\nskip = [\"dynamodb.delete\"]\n\
@@ -348,7 +348,7 @@ fn every_step_that_a_table_has_can_be_skipped() {
 
     let found = good(text);
 
-    assert_eq!((found.lambda[0].skip.len(), found.aurora[0].skip.len()), (5, 5));
+    assert_eq!((found.lambda[0].skip.len(), found.aurora[0].skip.len()), (6, 5));
     assert_eq!((found.sns[0].skip.len(), found.kinesis[0].skip.len()), (3, 2));
 }
 

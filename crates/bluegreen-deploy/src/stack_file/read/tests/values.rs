@@ -76,7 +76,22 @@ fn a_word_that_is_not_accepted_is_followed_by_those_that_are() {
         "\"drop\"",
         &["`drop` is no value of `retire`", "expected `stop`, `delete` or `keep`"],
     );
+    one_problem(
+        &sqs("caught-up = \"empty\""),
+        "\"empty\"",
+        &["`empty` is no value of `caught-up`", "expected `age`, `drained` or `off`"],
+    );
     one_problem("[state]\nstore = \"s3\"", "\"s3\"", &["expected `file` or `dynamodb`"]);
+}
+
+#[test]
+fn how_a_queue_has_caught_up_is_said_by_a_word() {
+    let caught_up = |more: &str| good(&sqs(more)).sqs[0].settings.caught_up;
+
+    assert_eq!(caught_up("caught-up = \"age\""), CaughtUp::Below(seconds(60)));
+    assert_eq!(caught_up("caught-up-below = \"5m\""), CaughtUp::Below(seconds(300)));
+    assert_eq!(caught_up("caught-up = \"drained\""), CaughtUp::Drained);
+    assert_eq!(caught_up("caught-up = \"off\""), CaughtUp::Off);
 }
 
 #[test]
@@ -84,6 +99,13 @@ fn durations_may_be_zero_only_where_that_makes_sense() {
     let found = good(&format!("[release]\nhold = \"0s\"\n{}", sqs("settle = \"0s\"")));
     assert_eq!((found.release.hold, found.sqs[0].settings.settle), (seconds(0), seconds(0)));
     assert_eq!(good(&sqs("drained-for = \"0s\"")).sqs[0].settings.drained_for, seconds(0));
+
+    let caught_up = &good(&sqs("caught-up-for = \"0s\"")).sqs[0].settings;
+    assert_eq!(caught_up.caught_up_for, seconds(0));
+    one_problem(&sqs("caught-up-below = \"0s\""), "\"0s\"", &["`caught-up-below` is zero"]);
+    let function =
+        "[lambda.x]\nfunctions = { a = \"x-a\", b = \"x-b\" }\niterator-age-below = \"0s\"";
+    one_problem(function, "\"0s\"", &["`iterator-age-below` is zero"]);
 
     for key in ["first-look", "longest-look", "deadlines.sqs"] {
         let found = bad(&format!("[pace]\n{key} = \"0s\""));
