@@ -146,6 +146,7 @@ fn sqs(toolkit: MockSqsToolkit, caught_up: Limit, caught_up_for: Duration) -> Ar
         skip: Default::default(),
         after: None,
         optional: false,
+        written: Default::default(),
         settings: SqsSettings {
             config,
             feed: Feed::FanOut,
