@@ -1,5 +1,7 @@
 //! [`AwsEcsToolkit`], the SDK behind [`EcsToolkit`].
 
+mod task;
+
 use std::error;
 
 use async_trait::async_trait;
@@ -18,6 +20,7 @@ use aws_types::SdkConfig;
 use bluegreen_core::{Change, Error, Result, StackReference, ensure_valid};
 use futures::future;
 
+pub use self::task::AwsEcsTaskToolkit;
 use crate::{EcsConfig, EcsToolkit, Service, ServiceScaling, Suspended};
 
 const DESCRIBE_SERVICES: &str = "ecs:DescribeServices";

@@ -1,7 +1,9 @@
-//! Scale the ECS services of a pair of stacks up and down.
+//! Scale the ECS services of a pair of stacks up and down, and run single tasks.
 //!
 //! [`EcsToolkit`] is the small set of calls that a deployment needs; [`AwsEcsToolkit`] answers
 //! them from AWS for the services that an [`EcsConfig`] names. [`Service`] is what it sees of one.
+//! [`EcsTaskToolkit`] and [`AwsEcsTaskToolkit`] are the same for the tasks that an [`EcsTaskConfig`] names,
+//! which run once.
 //!
 //! ```no_run
 //! use bluegreen_core::StackReference;
@@ -18,15 +20,17 @@
 //!
 //! # Features
 //!
-//! - `test-util`: `MockEcsToolkit`, for the tests of crates that use the toolkit.
+//! - `test-util`: `MockEcsToolkit` and `MockEcsTaskToolkit`, for the tests of crates that use the toolkit.
 
 mod aws;
 mod config;
 mod toolkit;
 
-pub use aws::AwsEcsToolkit;
+pub use aws::{AwsEcsTaskToolkit, AwsEcsToolkit};
 pub use bluegreen_core::Suspended;
-pub use config::EcsConfig;
+pub use config::{EcsConfig, EcsTaskConfig, LaunchType};
+pub use toolkit::{
+    Container, EcsTaskToolkit, EcsToolkit, Service, ServiceScaling, Task, TaskDefinition, TaskRun,
+};
 #[cfg(any(test, feature = "test-util"))]
-pub use toolkit::MockEcsToolkit;
-pub use toolkit::{EcsToolkit, Service, ServiceScaling};
+pub use toolkit::{MockEcsTaskToolkit, MockEcsToolkit};

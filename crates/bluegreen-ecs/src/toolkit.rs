@@ -1,9 +1,15 @@
 //! [`EcsToolkit`], the ECS and Application Auto Scaling calls that a deployment needs.
 
+mod task;
+
 use std::fmt;
 
 use async_trait::async_trait;
 use bluegreen_core::{Change, Result, StackReference, Suspended};
+
+#[cfg(any(test, feature = "test-util"))]
+pub use self::task::MockEcsTaskToolkit;
+pub use self::task::{Container, EcsTaskToolkit, Task, TaskDefinition, TaskRun};
 
 /// The ECS and Application Auto Scaling calls that a deployment needs.
 #[cfg_attr(any(test, feature = "test-util"), mockall::automock)]
