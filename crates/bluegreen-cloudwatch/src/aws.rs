@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use aws_sdk_cloudwatch::{
     Client,
+    operation::describe_alarms::builders::DescribeAlarmsFluentBuilder,
     primitives::DateTime,
     types::{self, AlarmType, MetricDataQuery, MetricStat, ScanBy, StateValue, StatusCode},
 };
@@ -30,7 +31,8 @@ const QUERY: &str = "latest";
 #[derive(Clone, Debug)]
 pub struct AwsCloudWatchToolkit {
     client: Client,
-    config: CloudWatchConfig,
+    /// What tells the alarms of the stacks apart; none where alarms are only looked at by their names.
+    config: Option<CloudWatchConfig>,
 }
 
 impl AwsCloudWatchToolkit {
@@ -50,7 +52,47 @@ impl AwsCloudWatchToolkit {
     /// Those of [`new`](Self::new).
     pub fn from_client(client: Client, config: CloudWatchConfig) -> Result<Self> {
         ensure_valid(&config)?;
-        Ok(Self { client, config })
+        Ok(Self { client, config: Some(config) })
+    }
+
+    /// Makes a toolkit that looks at alarms by their [names](CloudWatchToolkit::alarms_named) and at metrics, for
+    /// the account and region that `sdk` points at. No alarm is of either stack for it, so it finds and
+    /// switches none.
+    pub fn for_names(sdk: &SdkConfig) -> Self {
+        Self { client: Client::new(sdk), config: None }
+    }
+
+    /// Asks for metric and composite alarms, 100 on a page.
+    fn describe(&self) -> DescribeAlarmsFluentBuilder {
+        self.client
+            .describe_alarms()
+            // AWS lists metric alarms only when no type is asked for.
+            .alarm_types(AlarmType::MetricAlarm)
+            .alarm_types(AlarmType::CompositeAlarm)
+            .max_records(MOST_ALARMS as i32)
+    }
+
+    /// Reads all pages that `request` asks for.
+    async fn listed(&self, request: DescribeAlarmsFluentBuilder) -> Result<Vec<Alarm>> {
+        let mut pages = request.into_paginator().send();
+        let mut alarms = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|err| Error::aws(DESCRIBE, err))?;
+            if page.metric_alarms.is_none() && page.composite_alarms.is_none() {
+                return Err(Error::Incomplete { operation: DESCRIBE, missing: "a list of alarms" });
+            }
+            for alarm in page.metric_alarms() {
+                alarms.push(metric_alarm(alarm)?);
+            }
+            for alarm in page.composite_alarms() {
+                alarms.push(composite_alarm(alarm)?);
+            }
+        }
+        Ok(alarms)
+    }
+
+    fn owns(&self, stack: StackReference, name: &str) -> bool {
+        self.config.as_ref().is_some_and(|it| it.owns(stack, name))
     }
 
     async fn switch(
@@ -72,7 +114,7 @@ impl AwsCloudWatchToolkit {
 
         let mut switched = Switched::default();
         for alarm in alarms {
-            if alarm.scales || !self.config.owns(stack, &alarm.name) {
+            if alarm.scales || !self.owns(stack, &alarm.name) {
                 tracing::warn!(
                     %stack,
                     alarm = alarm.name,
@@ -101,7 +143,8 @@ impl AwsCloudWatchToolkit {
     }
 
     fn nothing_found(&self, stack: StackReference) -> Error {
-        let what = match self.config.affixes(stack) {
+        let affixes = self.config.as_ref().map_or(("", ""), |it| it.affixes(stack));
+        let what = match affixes {
             (prefix, "") => format!("alarm whose name begins with `{prefix}`"),
             (prefix, suffix) => {
                 format!("alarm whose name begins with `{prefix}` and ends with `{suffix}`")
@@ -114,32 +157,20 @@ impl AwsCloudWatchToolkit {
 #[async_trait]
 impl CloudWatchToolkit for AwsCloudWatchToolkit {
     async fn alarms(&self, stack: StackReference) -> Result<Vec<Alarm>> {
-        let (prefix, _) = self.config.affixes(stack);
-        let mut pages = self
-            .client
-            .describe_alarms()
-            .alarm_name_prefix(prefix)
-            // AWS lists metric alarms only when no type is asked for.
-            .alarm_types(AlarmType::MetricAlarm)
-            .alarm_types(AlarmType::CompositeAlarm)
-            .max_records(MOST_ALARMS as i32)
-            .into_paginator()
-            .send();
+        let Some(config) = &self.config else { return Ok(Vec::new()) };
+        let (prefix, _) = config.affixes(stack);
+        let mut alarms = self.listed(self.describe().alarm_name_prefix(prefix)).await?;
+        alarms.retain(|it| config.owns(stack, &it.name));
+        alarms.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(alarms)
+    }
 
+    async fn alarms_named(&self, names: &[String]) -> Result<Vec<Alarm>> {
         let mut alarms = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|err| Error::aws(DESCRIBE, err))?;
-            if page.metric_alarms.is_none() && page.composite_alarms.is_none() {
-                return Err(Error::Incomplete { operation: DESCRIBE, missing: "a list of alarms" });
-            }
-            for alarm in page.metric_alarms() {
-                alarms.push(metric_alarm(alarm)?);
-            }
-            for alarm in page.composite_alarms() {
-                alarms.push(composite_alarm(alarm)?);
-            }
+        for names in names.chunks(MOST_ALARMS) {
+            let request = self.describe().set_alarm_names(Some(names.to_vec()));
+            alarms.extend(self.listed(request).await?);
         }
-        alarms.retain(|it| self.config.owns(stack, &it.name));
         alarms.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(alarms)
     }

@@ -22,6 +22,16 @@ pub trait CloudWatchToolkit: fmt::Debug + Send + Sync {
     /// `Incomplete` when an alarm comes without its name, its state, or whether its actions are enabled.
     async fn alarms(&self, stack: StackReference) -> Result<Vec<Alarm>>;
 
+    /// Returns the metric and composite alarms with these names, of whichever stack, sorted by name. One that
+    /// is not there is left out.
+    ///
+    /// Calls `cloudwatch:DescribeAlarms`, once for every 100 names.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`alarms`](Self::alarms).
+    async fn alarms_named(&self, names: &[String]) -> Result<Vec<Alarm>>;
+
     /// Switches the actions of alarms on, at most 100 names a call.
     ///
     /// `Selection::All` lists them first and switches those that are off; with `Only` nothing is listed.

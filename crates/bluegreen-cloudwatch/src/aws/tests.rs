@@ -1,6 +1,7 @@
 //! What [`AwsCloudWatchToolkit`] sends, and how it reads the answers.
 
 mod latest;
+mod named;
 
 use std::{
     sync::{Arc, Mutex},
