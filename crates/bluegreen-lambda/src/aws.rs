@@ -27,7 +27,7 @@ use tokio::sync::OnceCell;
 
 use crate::{
     Alias, Datapoint, EventSourceMapping, Function, Invocation, LambdaConfig, LambdaToolkit,
-    Metric, NewMapping, Rule,
+    Metric, NewMapping, Rule, check_function,
 };
 
 /// Answers [`LambdaToolkit`] from AWS.
@@ -85,6 +85,28 @@ impl AwsLambdaToolkit {
     pub fn with_config(&self, config: LambdaConfig) -> Result<Self> {
         ensure_valid(&config)?;
         Ok(Self { config, known: Arc::default(), ..self.clone() })
+    }
+
+    /// Makes a toolkit for one function that serves both stacks: it may be looked at and invoked, for either.
+    ///
+    /// What feeds it feeds both stacks, so nothing of it should be switched.
+    ///
+    /// # Errors
+    ///
+    /// `Configuration` when `function` is not the name of one.
+    pub fn for_one_function(sdk: &SdkConfig, function: &str) -> Result<Self> {
+        if let Some(problem) = check_function("function", function) {
+            return Err(Error::Configuration { problems: vec![problem] });
+        }
+        let (known, buses) = Default::default();
+        Ok(Self {
+            lambda: aws_sdk_lambda::Client::new(sdk),
+            eventbridge: aws_sdk_eventbridge::Client::new(sdk),
+            cloudwatch: aws_sdk_cloudwatch::Client::new(sdk),
+            config: LambdaConfig { functions: Pair::from_fn(|_| function.to_owned()), alias: None },
+            known,
+            buses,
+        })
     }
 
     fn name(&self, stack: StackReference) -> &str {
@@ -262,6 +284,17 @@ mod tests {
                 "{err}"
             );
         }
+    }
+
+    #[test]
+    fn one_function_serves_both_stacks_and_its_name_is_checked() {
+        let sdk = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build();
+
+        let smoke = AwsLambdaToolkit::for_one_function(&sdk, "smoke").unwrap();
+        let err = AwsLambdaToolkit::for_one_function(&sdk, "smoke:live").unwrap_err();
+
+        assert_eq!((smoke.name(A), smoke.name(B)), ("smoke", "smoke"));
+        assert!(matches!(err, Error::Configuration { .. }), "{err}");
     }
 
     #[tokio::test]

@@ -15,21 +15,7 @@ pub struct LambdaConfig {
 
 impl ToolkitConfig for LambdaConfig {
     fn check(&self) -> Vec<ConfigProblem> {
-        let mut problems =
-            check_pair("functions", "the name of a Lambda function", &self.functions);
-        for (side, name) in [("a", &self.functions.a), ("b", &self.functions.b)] {
-            // What is empty or padded has been found above.
-            if !name.is_empty() && name.trim() == name && !is_name(name, LONGEST_NAME) {
-                problems.push(ConfigProblem::new(
-                    format!("functions.{side}"),
-                    format!(
-                        "`{name}` is not the name of a Lambda function: expected up to \
-                         {LONGEST_NAME} letters, digits, `-` and `_`, without account, Region or \
-                         qualifier"
-                    ),
-                ));
-            }
-        }
+        let mut problems = check_functions("functions", &self.functions);
         if let Some(alias) = &self.alias
             && (!is_name(alias, LONGEST_ALIAS) || alias.bytes().all(|it| it.is_ascii_digit()))
         {
@@ -43,6 +29,27 @@ impl ToolkitConfig for LambdaConfig {
         }
         problems
     }
+}
+
+/// Checks the names of the functions of both stacks, which must differ; `key` is the pair's key.
+pub fn check_functions(key: &str, functions: &Pair<String>) -> Vec<ConfigProblem> {
+    let mut problems = check_pair(key, "the name of a Lambda function", functions);
+    for (side, name) in [("a", &functions.a), ("b", &functions.b)] {
+        // What is empty or padded has been found above.
+        if !name.is_empty() && name.trim() == name {
+            problems.extend(check_function(&format!("{key}.{side}"), name));
+        }
+    }
+    problems
+}
+
+/// Checks the name of the function at `key`.
+pub fn check_function(key: &str, name: &str) -> Option<ConfigProblem> {
+    let message = format!(
+        "`{name}` is not the name of a Lambda function: expected up to {LONGEST_NAME} letters, digits, `-` and \
+         `_`, without account, Region or qualifier"
+    );
+    (!is_name(name, LONGEST_NAME)).then(|| ConfigProblem::new(key, message))
 }
 
 /// AWS's limit for the name of a function.
@@ -84,6 +91,13 @@ mod tests {
         let arn = "arn:aws:lambda:eu-west-1:123456789012:function:ingest-a";
 
         assert_eq!(check(arn, "ingest-b:live", None), ["functions.a", "functions.b"]);
+    }
+
+    #[test]
+    fn one_function_is_checked_under_its_own_key() {
+        assert_eq!(check_function("lambda", "smoke"), None);
+        assert_eq!(check_function("lambda", "").unwrap().key, "lambda");
+        assert_eq!(check_function("lambda", "smoke:live").unwrap().key, "lambda");
     }
 
     #[test]

@@ -25,7 +25,7 @@ mod config;
 mod toolkit;
 
 pub use aws::AwsLambdaToolkit;
-pub use config::LambdaConfig;
+pub use config::{LambdaConfig, check_function, check_functions};
 pub use toolkit::LambdaToolkit;
 #[cfg(any(test, feature = "test-util"))]
 pub use toolkit::MockLambdaToolkit;
