@@ -148,6 +148,10 @@ impl Step for Broken {
         self.does.apply(context).await
     }
 
+    fn deadline(&self) -> Option<Duration> {
+        self.step.deadline()
+    }
+
     fn lasts(&self) -> Duration {
         // Both times count.
         match self.how {

@@ -39,8 +39,8 @@ const BEYOND: Duration = Duration::from_secs(90);
 /// How long the steps of a service may take, unless the stack file says otherwise.
 const DEADLINE: Duration = Duration::from_secs(10 * 60);
 
-/// How long those of Aurora may take.
-const AURORA_DEADLINE: Duration = Duration::from_secs(60 * 60);
+/// How long those of Aurora and of schemas may take.
+const LONG_DEADLINE: Duration = Duration::from_secs(60 * 60);
 
 /// Checks an account while a release runs in it.
 #[derive(Debug)]
@@ -337,7 +337,8 @@ impl Checker {
                 self.switched_by.remove(&service);
             }
         }
-        let usual = if step.subject() == "aurora" { AURORA_DEADLINE } else { DEADLINE };
+        let is_long = ["aurora", "schema"].contains(&step.subject());
+        let usual = if is_long { LONG_DEADLINE } else { DEADLINE };
         let deadline = self.file.pace.deadlines.get(step.subject()).copied().unwrap_or(usual);
         if took > deadline + lasts + BEYOND + self.stopped_for {
             self.violated(format!(

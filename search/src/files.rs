@@ -116,6 +116,7 @@ pub(crate) fn stack_file(random: &mut fastrand::Rng) -> String {
     }
     // With chance of its own: the rest of a seed's run is drawn as without it.
     handed_over(&mut text, served, &mut random.clone().fork());
+    runs(&mut text, &mut random.clone());
     text
 }
 
@@ -140,6 +141,34 @@ fn handed_over(text: &mut String, served: bool, random: &mut fastrand::Rng) {
         "\n[ecs.billing]\ncluster = \"shop\"\nservices = {{ a = \"billing-a\", b = \"billing-b\" }}\n\
          desired-tasks = {tasks}\nmode = \"exclusive\"\n{queue}"
     );
+}
+
+/// Writes tests, and what resets and fills a database; in most files none.
+fn runs(text: &mut String, random: &mut fastrand::Rng) {
+    if random.u8(..10) < 6 {
+        return;
+    }
+    if random.bool() {
+        let after = ["", "after = []\n"][random.usize(..2)];
+        let _ = write!(
+            text,
+            "\n[schema.orders]\nreset.lambda = {{ a = \"reset-a\", b = \"reset-b\" }}\n\
+             hydrate.command = [\"true\"]\n{after}"
+        );
+    }
+    let bake = ["0s", "2m", "20m"][random.usize(..3)];
+    let tests = [
+        "[test.health]\nhttp = \"https://test.shop.example/\"\n".to_owned(),
+        "[test.smoke]\nlambda = \"smoke\"\n".to_owned(),
+        "[test.journey]\ncommand = [\"true\"]\n".to_owned(),
+        format!("[test.calm]\nalarms = [\"edge-errors\"]\nbake = \"{bake}\"\n"),
+        "[test.look]\napprove = \"the shop looks right\"\n".to_owned(),
+    ];
+    for test in tests {
+        if random.u8(..10) < 4 {
+            let _ = write!(text, "\n{test}");
+        }
+    }
 }
 
 fn dead_letters(queue: &str, random: &mut fastrand::Rng) -> String {

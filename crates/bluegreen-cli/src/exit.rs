@@ -12,7 +12,7 @@ use crate::output::Failure;
 pub(crate) enum Exit {
     /// What was asked for is done.
     Done = 0,
-    /// A step or a gate failed, a resource that is not there included; paused and incomplete too.
+    /// A step or a gate failed, a resource that is not there included; paused, inconclusive and incomplete too.
     Failed = 1,
     /// The command line or the stack file cannot be used (clap's own code for the former).
     Usage = 2,
@@ -38,6 +38,7 @@ impl From<Outcome> for Exit {
             Outcome::Done | Outcome::AlreadyThere | Outcome::Planned => Self::Done,
             Outcome::Failed
             | Outcome::Paused
+            | Outcome::Inconclusive
             | Outcome::RetireIncomplete
             | Outcome::TakenBack
             | Outcome::Reversed => Self::Failed,
@@ -59,6 +60,18 @@ impl From<&Failure> for Exit {
                 | bluegreen_core::Error::Credentials { .. },
             )) => Self::Interrupted,
             Failure::Engine(_) => Self::Failed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_that_waits_for_somebody_is_neither_done_nor_refused() {
+        for outcome in [Outcome::Paused, Outcome::Inconclusive, Outcome::RetireIncomplete] {
+            assert_eq!(Exit::from(outcome), Exit::Failed, "{outcome:?}");
         }
     }
 }

@@ -46,5 +46,6 @@ mod tests {
         let file = StackFile::parse(&uncommented, Path::new("bluegreen.toml"), &|_| None).unwrap();
 
         assert_eq!((file.aurora.len(), file.ecs.len(), file.cloudwatch.len()), (1, 1, 1));
+        assert_eq!((file.schemas.len(), file.tests.len()), (1, 4));
     }
 }

@@ -154,6 +154,7 @@ fn ended(report: &StepReport) -> String {
         StepState::Done => ("=", unchanged(report)),
         StepState::Refused => ("!", "refused"),
         StepState::Failed => ("x", "failed"),
+        StepState::Inconclusive => ("?", "asks a person"),
         _ => ("-", "stopped"),
     };
     let took = report.took.map_or_else(String::new, |it| format!(" ({})", duration(it)));

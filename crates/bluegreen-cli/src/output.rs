@@ -107,6 +107,9 @@ pub(crate) fn complaints(report: &Report) {
     for step in report.steps.iter().filter(|it| it.state == StepState::Failed) {
         eprintln!("error: {}: {}", step.step, step.error.as_deref().unwrap_or("failed"));
     }
+    for step in report.steps.iter().filter(|it| it.state == StepState::Inconclusive) {
+        eprintln!("{}: {}", step.step, step.error.as_deref().unwrap_or("a person must decide"));
+    }
 }
 
 /// Prints how everything is.
@@ -223,6 +226,10 @@ pub(crate) fn ending(report: &Report) -> String {
             "paused: stack {} is active; the same command goes on with the release",
             report.active
         ),
+        Outcome::Inconclusive => format!(
+            "inconclusive: stack {} is active, and a person must decide whether the release goes on",
+            report.active
+        ),
         Outcome::RetireIncomplete => format!(
             "stack {} is active, but the old one is not switched off yet: the same command goes on",
             report.active
@@ -260,6 +267,7 @@ pub(crate) fn step_text(step: &StepReport) -> String {
             format!("known after {}", step.waiting_for.as_deref().unwrap_or("other steps"))
         }
         (StepState::Refused, ..) => "refused".to_owned(),
+        (StepState::Inconclusive, ..) => "asks a person".to_owned(),
         (StepState::Interrupted, ..) => "stopped".to_owned(),
         (StepState::Pending, ..) => "not begun".to_owned(),
         _ => "failed".to_owned(),
@@ -312,4 +320,49 @@ fn status_text(file: &StackFile, account: &str, status: &Status) -> String {
         );
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use bluegreen_core::StackReference::{A, B};
+    use bluegreen_deploy::{Phase, StepId};
+
+    use super::*;
+
+    #[test]
+    fn an_inconclusive_release_says_that_a_person_must_decide() {
+        let gate = StepReport {
+            step: StepId::new("test.approve", "look", B),
+            phase: Some(Phase::Test),
+            state: StepState::Inconclusive,
+            from: None,
+            to: None,
+            waiting_for: None,
+            waited: false,
+            error: Some("is the shop in order?".to_owned()),
+            took: None,
+            undo: None,
+            destroys: false,
+            irreversible: false,
+            permissions: Vec::new(),
+        };
+        let report = Report {
+            outcome: Outcome::Inconclusive,
+            release: Some("20261126".to_owned()),
+            to: B,
+            active: A,
+            steps: vec![gate],
+            missing: Vec::new(),
+            refusals: Vec::new(),
+            warnings: Vec::new(),
+        };
+
+        let text = report_text(&report, false);
+
+        assert!(
+            text.contains("test.approve look on b") && text.contains("asks a person"),
+            "{text}"
+        );
+        assert!(text.ends_with("a person must decide whether the release goes on\n"), "{text}");
+    }
 }

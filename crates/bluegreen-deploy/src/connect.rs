@@ -1,10 +1,16 @@
 //! From a stack file to the resources it names, in the account that an `SdkConfig` points at.
 
+mod runs;
+
 use std::sync::Arc;
 
 use aws_types::SdkConfig;
 
-use crate::{Resource, Resources, Result, SourceQueue, stack_file::StackFile};
+use crate::{
+    Resource, Resources, Result, SourceQueue,
+    stack_file::{JobSettings, StackFile},
+    steps::{Schema, Test},
+};
 
 impl Resources {
     /// Makes the toolkits of everything that `file` names. Nothing is called.
@@ -70,6 +76,18 @@ impl Resources {
             let toolkit =
                 bluegreen_cloudwatch::AwsCloudWatchToolkit::new(sdk, it.settings.clone())?;
             all.push(Arc::new(crate::steps::CloudWatch::new(it, Arc::new(toolkit))));
+        }
+        for it in &file.schemas {
+            let job = |job: &Option<JobSettings>| {
+                job.as_ref()
+                    .map(|job| runs::job(job, &format!("schema.{}", it.name), sdk))
+                    .transpose()
+            };
+            let (reset, hydrate) = (job(&it.settings.reset)?, job(&it.settings.hydrate)?);
+            all.push(Arc::new(Schema::new(it, reset, hydrate)));
+        }
+        for it in &file.tests {
+            all.push(Arc::new(Test::new(it, runs::test(it, file, sdk)?)));
         }
         Ok(Self { all, queues })
     }

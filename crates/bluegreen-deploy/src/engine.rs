@@ -25,8 +25,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Context, Effect, Event, Limits, Mover, Outcome, Plan, Release, Report, Resource, Result, Round,
-    Rounds, SourceQueue, Step, Store, TrafficSeen, guard,
+    Context, Effect, Event, Limits, Mover, Outcome, Outside, Plan, Release, Report, Resource,
+    Result, Round, Rounds, SourceQueue, Step, Store, TrafficSeen, guard,
+    outside::Direct,
     stack_file::{OnFailure, PaceSettings, StackFile, Traffic},
     steps::{Hold, Idle, MoveTraffic, SwitchActive},
     traffic::Movers,
@@ -49,6 +50,7 @@ pub struct Engine {
     pub(crate) replan: bool,
     pub(crate) pace: PaceSettings,
     pub(crate) traffic: Arc<Movers>,
+    pub(crate) outside: Arc<dyn Outside>,
     pub(crate) resources: Vec<Arc<dyn Resource>>,
     pub(crate) queues: Vec<Arc<dyn SourceQueue>>,
     pub(crate) clock: Clock,
@@ -80,6 +82,7 @@ impl Engine {
             slots: Semaphore::new(file.pace.at_once),
             pace: file.pace.clone(),
             traffic: Arc::new(Movers::new(file.traffic.clone(), folder)),
+            outside: Arc::new(Direct::new(folder)),
             resources: resources.all,
             queues: resources.queues,
             clock,
@@ -101,6 +104,12 @@ impl Engine {
         let declared = matches!(self.traffic.traffic(), Traffic::Movers(_));
         let movers = if declared { movers } else { Vec::new() };
         Self { traffic: Arc::new(self.traffic.replaced(movers)), ..self }
+    }
+
+    /// Lets `outside` answer the tests and commands of the stack file instead of the network and this machine: for
+    /// rehearsals.
+    pub fn with_outside(self, outside: Arc<dyn Outside>) -> Self {
+        Self { outside, ..self }
     }
 
     /// Ends its work when `cancel` is cancelled: calls under way are finished, none is begun.
@@ -185,7 +194,15 @@ impl Engine {
         warnings: &'a Mutex<BTreeSet<String>>,
         round: Round,
     ) -> Context<'a> {
-        Context { round, limits: &self.limits, clock: &self.clock, store, warnings }
+        Context {
+            round,
+            limits: &self.limits,
+            clock: &self.clock,
+            store,
+            warnings,
+            outside: self.outside.as_ref(),
+            is_turn: false,
+        }
     }
 }
 

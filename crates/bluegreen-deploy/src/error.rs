@@ -58,12 +58,37 @@ pub enum Error {
     Command {
         /// The program and its arguments.
         command: String,
-        /// The table of the stack file: `traffic.web`.
+        /// The table of the stack file: `traffic.web`, `test.smoke`.
         owner: String,
         /// What happened, with the end of what it wrote to its standard error.
         what: String,
         /// Why it could not be started.
         source: Option<io::Error>,
+    },
+
+    /// What a test asked by HTTP did not answer.
+    #[error("`{url}` did not answer")]
+    Unanswered {
+        /// What was asked, without what could be secret.
+        url: String,
+        /// Why not.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+
+    /// A gate said no, or what the stack file lets run has failed.
+    #[error("{what} {reason}")]
+    Gate {
+        /// What said no: ``function `smoke-b` ``, ``alarm `errors` ``.
+        what: String,
+        /// What it said.
+        reason: String,
+    },
+
+    /// A gate cannot say yes or no: a person must.
+    #[error("{reason}")]
+    Inconclusive {
+        /// What is asked of a person, and how to answer.
+        reason: String,
     },
 }
 

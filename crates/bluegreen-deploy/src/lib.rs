@@ -34,14 +34,17 @@
 //! # Features
 //!
 //! One for each service, named like it (`aurora`, `cloudwatch`, `dynamodb`, `ecs`, `kinesis`, `lambda`,
-//! `sns`, `sqs`), `dynamodb-store` for the store in a table, and `full` for all of them.
+//! `sns`, `sqs`), `http` for tests by HTTP requests, `dynamodb-store` for the store in a table, and `full` for all of
+//! them.
 
 mod checks;
+mod command;
 mod connect;
 mod engine;
 mod error;
 mod guard;
 mod look;
+mod outside;
 mod permission;
 mod plan;
 mod rate;
@@ -54,9 +57,11 @@ mod steps;
 mod store;
 mod traffic;
 
+pub use command::{Command, Ended};
 pub use engine::{Engine, Resources, Watcher, WayBack};
 pub use error::{Error, Result};
 pub use look::{Round, Rounds, Shared};
+pub use outside::{HttpAnswer, HttpRequest, Outside, Verdict};
 pub use permission::{LeastPolicy, Permission, Purpose, Statement, Wildcard};
 pub use plan::{Phase, Plan, Planned};
 pub use rate::{Limits, RateLimit};
@@ -84,7 +89,7 @@ pub use steps::Sqs;
 #[cfg(feature = "dynamodb-store")]
 pub use store::DynamoDbStorage;
 pub use store::{
-    Changes, Ended, Entry, Fence, FileStorage, Holder, Journal, Lease, MemoryStorage, Moment,
+    Changes, Ending, Entry, Fence, FileStorage, Holder, Journal, Lease, MemoryStorage, Moment,
     Owner, Pointer, Records, Release, StepEvent, Storage, Store, Word, storage,
 };
 pub use traffic::{Mover, TrafficSeen};

@@ -78,11 +78,18 @@ const ORDER: &[Position] = &[
     at(Phase::Prepare, 1, "sns.enable", &["sqs.purge"]),
     at(Phase::Prepare, 1, "sns.settle", &["sns.enable"]),
     at(Phase::Prepare, 2, "aurora.scale-out", &[]),
+    at(Phase::Prepare, 2, "schema.reset", &[]),
+    at(Phase::Prepare, 2, "schema.hydrate", &["schema.reset"]),
     at(Phase::Prepare, 3, "lambda.enable-mappings", &[]),
     at(Phase::Prepare, 3, "ecs.enable", &[]),
     at(Phase::Prepare, 3, "lambda.enable-rules", &[]),
     at(Phase::Prepare, 4, "lambda.caught-up", &[]),
     at(Phase::Prepare, 4, "sqs.caught-up", &[]),
+    at(Phase::Test, 0, "test.http", &[]),
+    at(Phase::Test, 0, "test.lambda", &[]),
+    at(Phase::Test, 0, "test.command", &[]),
+    at(Phase::Test, 0, "test.alarms", &[]),
+    at(Phase::Test, 1, "test.approve", &[]),
     at(Phase::Promote, 0, "traffic.move", &[]),
     at(Phase::Promote, 0, "active.switch", &["traffic.move"]),
     at(Phase::Promote, 1, "cloudwatch.enable-alarms", &[]),
@@ -102,6 +109,13 @@ const ORDER: &[Position] = &[
     at(Phase::Retire, 3, "dynamodb.delete", &[]),
     at(Phase::Retire, 4, "aurora.scale-in", &[]),
 ];
+
+/// The steps that throw data away or fill it in.
+const REBUILD: [&str; 2] = ["schema.reset", "schema.hydrate"];
+
+/// What those wait for whatever `after` says: from here on nothing published is lost, so that what is filled in
+/// and what the queues buffer leave no gap between them.
+const BUFFERING: [&str; 3] = ["sqs.purge", "sns.enable", "sns.settle"];
 
 const fn at(
     phase: Phase,
@@ -193,6 +207,11 @@ impl Plan {
                 let other_name = other.id().name;
                 let waits = if other_position.line < position.line {
                     match declaration.and_then(|it| it.after.as_ref()) {
+                        _ if REBUILD.contains(&position.step)
+                            && BUFFERING.contains(&other_position.step) =>
+                        {
+                            true
+                        }
                         // What belongs to the whole stack is waited for all the same, and so is what
                         // comes before in the resource itself.
                         Some(after) => other_declaration.is_none_or(|it| {

@@ -114,6 +114,8 @@ pub enum Outcome {
     Refused,
     /// A step failed; the release is open, and the same command goes on with it.
     Paused,
+    /// A gate asks a person; the release is open, and the same command goes on with it.
+    Inconclusive,
     /// A step failed after production had moved; the same command goes on with it.
     RetireIncomplete,
     /// The release was taken back: production is where it was before.
@@ -146,7 +148,7 @@ pub struct StepReport {
     /// Whether it has waited for something, such as time to pass.
     #[serde(skip)]
     pub waited: bool,
-    /// Why it failed, with its causes.
+    /// Why it failed, with its causes, or what it asks.
     pub error: Option<String>,
     /// How long it took, in milliseconds.
     #[serde(rename = "took-ms", serialize_with = "milliseconds")]
@@ -179,6 +181,8 @@ pub enum StepState {
     Refused,
     /// It failed.
     Failed,
+    /// It is a gate that asks a person.
+    Inconclusive,
     /// It was stopped before it was done.
     Interrupted,
     /// Its turn did not come.
@@ -188,7 +192,7 @@ pub enum StepState {
 impl StepReport {
     /// Returns whether it stands in the way of going on.
     pub fn is_bad(&self) -> bool {
-        matches!(self.state, StepState::Refused | StepState::Failed)
+        matches!(self.state, StepState::Refused | StepState::Failed | StepState::Inconclusive)
     }
 }
 

@@ -70,6 +70,11 @@ pub trait Resource: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Returns whether it is anything that `status` could tell about; what only a release lets run is not.
+    fn has_status(&self) -> bool {
+        true
+    }
+
     /// Says in a few words how the resource of `stack` is: `available, 2 readers`.
     async fn summary(&self, context: &Context<'_>, stack: StackReference) -> Result<String>;
 

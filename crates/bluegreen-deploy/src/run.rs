@@ -12,8 +12,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Effect, Engine, Error, Event, Inspection, Phase, Result, Step, StepEvent, StepId, StepReport,
-    StepState, Store, chain, store::Happened,
+    Context, Effect, Engine, Error, Event, Inspection, Phase, Result, Step, StepEvent, StepId,
+    StepReport, StepState, Store, chain, store::Happened,
 };
 
 /// How long the steps of a service may take, unless the stack file says otherwise.
@@ -97,7 +97,7 @@ impl Engine {
         let pace = Pace {
             first_look: self.pace.first_look,
             longest_look: self.pace.longest_look,
-            deadline: self.deadline(id.subject()) + step.lasts(),
+            deadline: step.deadline().unwrap_or_else(|| self.deadline(id.subject())) + step.lasts(),
         };
         let progress = |it: wait::Progress<'_>| {
             let waiting_for = it.waiting_for.to_owned();
@@ -201,6 +201,7 @@ impl Engine {
         let step = task.step.as_ref();
         let _slot = self.slots.acquire().await;
         let context = self.context(store, warnings, self.rounds.begin());
+        let context = Context { is_turn: true, ..context };
         let seen = step.inspect(&context).await?;
         tracing::debug!(step = %step.id(), ?seen, "looked");
         let (from, to) = match seen {
@@ -209,6 +210,7 @@ impl Engine {
             Inspection::Settling { what, left } => return Ok(Look::Due(what, left)),
             Inspection::Unknown { after } => return Ok(Look::Waiting(format!("`{after}`"))),
             Inspection::Blocked { reasons } => return Err(Error::Refused { reasons }),
+            Inspection::Inconclusive { reason } => return Err(Error::Inconclusive { reason }),
             Inspection::Needed { from, to } => (from, to),
         };
         self.guard(store, step).await?;
@@ -251,6 +253,9 @@ pub(crate) fn looked_report(step: &dyn Step, phase: Phase, seen: Result<Inspecti
         Ok(Inspection::Blocked { reasons }) => {
             StepReport { error: Some(reasons.join("; ")), ..report(StepState::Refused) }
         }
+        Ok(Inspection::Inconclusive { reason }) => {
+            StepReport { error: Some(reason), ..report(StepState::Inconclusive) }
+        }
         Err(err) => StepReport { error: Some(chain(&err)), ..report(failed_state(&err)) },
     }
 }
@@ -277,6 +282,7 @@ pub(crate) fn step_report(step: &dyn Step, phase: Option<Phase>, state: StepStat
 fn failed_state(err: &Error) -> StepState {
     match err {
         Error::Refused { .. } => StepState::Refused,
+        Error::Inconclusive { .. } => StepState::Inconclusive,
         // Credentials that have expired interrupt a release, they do not fail it.
         Error::Toolkit(
             bluegreen_core::Error::Interrupted { .. } | bluegreen_core::Error::Credentials { .. },

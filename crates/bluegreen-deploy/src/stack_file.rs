@@ -2,7 +2,9 @@
 
 mod problem;
 mod read;
+mod runs;
 mod settings;
 
 pub use problem::{Problem, StackFileError};
+pub use runs::*;
 pub use settings::*;

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use bluegreen_core::{Clock, StackReference};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Error, Limits, Permission, Result, Round, Store};
+use crate::{Error, Limits, Outside, Permission, Result, Round, StepEvent, Store};
 
 /// One idempotent action on one resource of one stack.
 ///
@@ -29,7 +29,11 @@ pub trait Step: fmt::Debug + Send + Sync {
     /// have kept in the step is forgotten.
     fn begin(&self) {}
 
-    /// Looks, and never writes.
+    /// Looks, and never changes anything in AWS.
+    ///
+    /// A gate's look is its verdict: [`Inspection::Done`] passes, an error fails, and
+    /// [`Inspection::Inconclusive`] asks a person. A gate, and a step that waits for what it has set to work, may
+    /// [note](Context::set_note) what it has seen when it is its [turn](Context::is_turn).
     ///
     /// # Errors
     ///
@@ -42,8 +46,13 @@ pub trait Step: fmt::Debug + Send + Sync {
     /// be taken back is stored before the change.
     async fn apply(&self, context: &Context<'_>) -> Result<()>;
 
+    /// Returns how long it may take; `None` is as long as the steps of its service may.
+    fn deadline(&self) -> Option<Duration> {
+        None
+    }
+
     /// Returns how long it waits at least, once it has begun, for reasons known beforehand: settling,
-    /// holding. It comes on top of the deadline of its service.
+    /// holding. It comes on top of its deadline.
     fn lasts(&self) -> Duration {
         Duration::ZERO
     }
@@ -141,8 +150,13 @@ pub enum Inspection {
     },
     /// It cannot be known before another step is done.
     Unknown {
-        /// The name of that step.
+        /// The name of that step, or of the phase.
         after: String,
+    },
+    /// A gate cannot tell whether it is good: a person must. The release pauses.
+    Inconclusive {
+        /// What is asked, and how to answer it.
+        reason: String,
     },
 }
 
@@ -167,12 +181,25 @@ pub struct Context<'a> {
     pub(crate) clock: &'a Clock,
     pub(crate) store: &'a Store,
     pub(crate) warnings: &'a Mutex<BTreeSet<String>>,
+    pub(crate) outside: &'a dyn Outside,
+    pub(crate) is_turn: bool,
 }
 
 impl Context<'_> {
     /// Returns whether `stack` is the active one, by the pointer.
     pub fn is_active(&self, stack: StackReference) -> bool {
         self.store.pointer().active == stack
+    }
+
+    /// Returns whether the step's turn has come. Otherwise it is only looked at, for a plan or before a release:
+    /// what has effects, or says nothing before the steps ahead are done, is left for later.
+    pub fn is_turn(&self) -> bool {
+        self.is_turn
+    }
+
+    /// Returns what lies outside AWS.
+    pub fn outside(&self) -> &dyn Outside {
+        self.outside
     }
 
     /// Returns the time of day.
@@ -183,6 +210,13 @@ impl Context<'_> {
     /// Returns the id of the open release; `None` for a step by itself.
     pub(crate) fn release_id(&self) -> Option<String> {
         self.store.release().map(|it| it.id.clone())
+    }
+
+    /// Returns whether the last that the journal says of `step` is that it failed.
+    pub(crate) fn has_failed(&self, step: &StepId) -> bool {
+        let Some(release) = self.store.release() else { return false };
+        let last = release.journal.entries().iter().rfind(|it| it.step == step.key());
+        last.is_some_and(|it| it.event == StepEvent::Failed)
     }
 
     /// Says something that somebody should act on, though the step goes on. Saying it again changes

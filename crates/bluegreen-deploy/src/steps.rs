@@ -12,6 +12,7 @@ mod drain;
 mod dynamodb;
 #[cfg(feature = "ecs")]
 mod ecs;
+mod job;
 #[cfg(feature = "kinesis")]
 mod kinesis;
 #[cfg(feature = "lambda")]
@@ -24,7 +25,9 @@ mod sns;
 mod sqs;
 
 mod promote;
+mod schema;
 mod standby;
+mod test;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -45,5 +48,14 @@ pub use sns::Sns;
 #[cfg(feature = "sqs")]
 pub use sqs::Sqs;
 
+#[cfg(feature = "lambda")]
+pub(crate) use job::function::Invoke;
+#[cfg(feature = "ecs")]
+pub(crate) use job::task::OneTask;
+pub(crate) use job::{Job, program::Program};
 pub(crate) use promote::{Hold, MoveTraffic, SwitchActive};
+pub(crate) use schema::Schema;
 pub(crate) use standby::Idle;
+#[cfg(feature = "cloudwatch")]
+pub(crate) use test::alarms::Watched;
+pub(crate) use test::{Kind, Test};

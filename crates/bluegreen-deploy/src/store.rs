@@ -39,7 +39,7 @@ pub use self::{
     file::FileStorage,
     journal::{Entry, Journal, StepEvent},
     memory::MemoryStorage,
-    release::{Ended, Moment, Pointer, Release, Word},
+    release::{Ending, Moment, Pointer, Release, Word},
     storage::{Changes, Holder, Lease, Records, Storage},
 };
 pub(crate) use self::{tenure::Tenure, writing::Happened};

@@ -3,17 +3,16 @@
 use std::{
     fmt,
     path::{Path, PathBuf},
-    process::Stdio,
     sync::Arc,
     time::Duration,
 };
 
 use async_trait::async_trait;
 use bluegreen_core::StackReference;
-use tokio::process::Command;
 
 use crate::{
-    Error, Result,
+    Command, Result,
+    command::quoted,
     stack_file::{CommandMover, Traffic},
 };
 
@@ -22,9 +21,6 @@ const OBSERVE_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long a command may take to move traffic.
 pub(crate) const MOVE_LIMIT: Duration = Duration::from_secs(900);
-
-/// How much of what a failed command wrote is shown.
-const SHOWN: usize = 500;
 
 /// Where production traffic is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,88 +147,31 @@ impl Mover for Commands {
     }
 
     async fn observe(&self, stack: StackReference) -> Result<Option<StackReference>> {
-        let mover = &self.settings;
-        let printed = self.run(&mover.observe_command, stack, OBSERVE_LIMIT).await?;
+        let command = self.command(&self.settings.observe_command, stack, OBSERVE_LIMIT);
+        let printed = command.expect_success(command.run(&self.folder).await?)?;
         match printed.trim() {
             "mixed" => Ok(None),
             text => text.parse().map(Some).map_err(|_| {
-                let shown: String = text.chars().take(SHOWN).collect();
-                command_error(
-                    mover,
-                    &mover.observe_command,
-                    format!("printed `{shown}`: expected `a`, `b` or `mixed`"),
-                )
+                let shown = quoted(text);
+                command.failed(format!("printed `{shown}`: expected `a`, `b` or `mixed`"))
             }),
         }
     }
 
     async fn move_to(&self, stack: StackReference) -> Result<()> {
-        self.run(&self.settings.move_command, stack, MOVE_LIMIT).await.map(|_| ())
+        let command = self.command(&self.settings.move_command, stack, MOVE_LIMIT);
+        command.expect_success(command.run(&self.folder).await?).map(|_| ())
     }
 }
 
 impl Commands {
-    async fn run(
-        &self,
-        command: &[String],
-        stack: StackReference,
-        limit: Duration,
-    ) -> Result<String> {
-        let mover = &self.settings;
-        let [program, arguments @ ..] = command else {
-            return Err(command_error(mover, command, "is empty".to_owned()));
-        };
-        // A path is meant from the stack file's folder, a bare name is looked for as a shell would.
-        let program = match program.contains('/') {
-            true => self.folder.join(program),
-            false => PathBuf::from(program),
-        };
-        let mut child = Command::new(program);
-        // What interrupts us at a terminal must not end a move half-way.
-        #[cfg(unix)]
-        child.process_group(0);
-        let child = child
-            .args(arguments)
-            .current_dir(&self.folder)
-            .env("BLUEGREEN_STACK", stack.to_string())
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .output();
-        let output = match tokio::time::timeout(limit, child).await {
-            Ok(Ok(output)) => output,
-            Ok(Err(source)) => {
-                return Err(Error::Command {
-                    command: command.join(" "),
-                    owner: format!("traffic.{}", mover.name),
-                    what: "could not be started".to_owned(),
-                    source: Some(source),
-                });
-            }
-            Err(_) => {
-                let what = format!("did not end within {} s", limit.as_secs());
-                return Err(command_error(mover, command, what));
-            }
-        };
-        if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    fn command(&self, words: &[String], stack: StackReference, limit: Duration) -> Command {
+        Command {
+            words: words.to_vec(),
+            owner: format!("traffic.{}", self.settings.name),
+            environment: vec![("BLUEGREEN_STACK".to_owned(), stack.to_string())],
+            limit,
         }
-        let wrote = String::from_utf8_lossy(&output.stderr);
-        let wrote = wrote.trim();
-        let end: String = wrote.chars().skip(wrote.chars().count().saturating_sub(SHOWN)).collect();
-        let what = match end.is_empty() {
-            true => format!("ended with {}", output.status),
-            false => format!("ended with {}: {end}", output.status),
-        };
-        Err(command_error(mover, command, what))
-    }
-}
-
-fn command_error(mover: &CommandMover, command: &[String], what: String) -> Error {
-    Error::Command {
-        command: command.join(" "),
-        owner: format!("traffic.{}", mover.name),
-        what,
-        source: None,
     }
 }
 
@@ -241,6 +180,7 @@ mod tests {
     use bluegreen_core::StackReference::{A, B};
 
     use super::*;
+    use crate::Error;
 
     fn mover(name: &str, observe: &str) -> CommandMover {
         let shell = |script: &str| vec!["sh".to_owned(), "-c".to_owned(), script.to_owned()];

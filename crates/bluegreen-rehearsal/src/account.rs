@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bluegreen_core::{Arn, Pair, StackReference};
 use bluegreen_deploy::stack_file::{
-    AuroraRetire, ConsumerKind, DesiredTasks, Feed, LambdaSettings, Resource, SnsSettings,
-    StackFile,
+    AlarmTest, Alarms, AuroraRetire, ConsumerKind, DesiredTasks, Feed, JobKind, LambdaSettings,
+    Resource, SnsSettings, StackFile, TestKind,
 };
 use bluegreen_sim::{Producer, Range, Settings, SimulatedAccount, What, World, matching};
 use serde_json::{Map, Value};
@@ -121,6 +121,40 @@ fn build(world: &mut World, file: &StackFile, active: StackReference) {
             let suffix = settings.suffixes.as_ref().map(|it| it.of(stack)).unwrap_or_default();
             for (name, composite) in [("errors", false), ("latency", false), ("health", true)] {
                 world.add_alarm(&format!("{prefix}{name}{suffix}"), composite, on(stack));
+            }
+        }
+    }
+    runs(world, file, active);
+}
+
+/// Adds what tests and schemas refer to and no other table has: functions that end well, alarms that are still.
+fn runs(world: &mut World, file: &StackFile, active: StackReference) {
+    let jobs = file.schemas.iter().flat_map(|it| [&it.settings.reset, &it.settings.hydrate]);
+    let jobs = jobs.flatten().filter_map(|it| match &it.kind {
+        JobKind::Lambda(functions) => Some(functions),
+        JobKind::Task(_) | JobKind::Command(_) => None,
+    });
+    let tests = file.tests.iter().filter_map(|it| match &it.kind {
+        TestKind::Lambda(functions) => Some(functions),
+        _ => None,
+    });
+    for functions in jobs.chain(tests) {
+        for stack in StackReference::BOTH {
+            let name = functions.of(stack);
+            if !world.lambda.functions().any(|it| it.name == name) {
+                world.add_function(name, FUNCTION_TIMEOUT);
+            }
+        }
+    }
+    for test in &file.tests {
+        if let TestKind::Alarms(AlarmTest { alarms: Alarms::Named(names), .. }) = &test.kind {
+            for name in names {
+                let is_there = world.cloudwatch.alarms().any(|it| it.name == *name);
+                let rests =
+                    file.cloudwatch.iter().any(|it| it.settings.owns(active.partner(), name));
+                if !is_there {
+                    world.add_alarm(name, false, !rests);
+                }
             }
         }
     }

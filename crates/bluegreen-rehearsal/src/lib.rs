@@ -5,11 +5,13 @@
 //! message went.
 
 mod account;
+mod outside;
 mod rehearsal;
 mod timeline;
 mod traffic;
 
 pub use account::account;
+pub use outside::SimulatedOutside;
 pub use rehearsal::{Options, Rehearsal, connect, rehearse};
 pub use timeline::{MessageCounts, Timed, longest_chain, message_counts};
 pub use traffic::SimulatedMover;

@@ -14,7 +14,7 @@ use bluegreen_deploy::{
 };
 use bluegreen_sim::{Faults, Settings, SimulatedAccount};
 
-use crate::{SimulatedMover, Timed, account, longest_chain, timeline::Clocked};
+use crate::{SimulatedMover, SimulatedOutside, Timed, account, longest_chain, timeline::Clocked};
 
 /// How long the account goes on after the release, so that what is on its way arrives.
 const AFTERWARDS: Duration = Duration::from_secs(20 * 60);
@@ -45,7 +45,8 @@ pub struct Rehearsal {
     pub account: SimulatedAccount,
 }
 
-/// Makes an engine for `file` that works in `account`, as whoever `sdk` says, and moves the traffic there.
+/// Makes an engine for `file` that works in `account`, as whoever `sdk` says, and moves the traffic there. Tests that
+/// ask services, programs or people pass: see [`SimulatedOutside`].
 ///
 /// # Errors
 ///
@@ -59,7 +60,8 @@ pub fn connect(file: &StackFile, account: &SimulatedAccount, sdk: &SdkConfig) ->
             .collect(),
         Traffic::Undeclared | Traffic::None => Vec::new(),
     };
-    Ok(Engine::new(file, Path::new("."), resources, account.clock()).with_movers(movers))
+    let engine = Engine::new(file, Path::new("."), resources, account.clock());
+    Ok(engine.with_movers(movers).with_outside(Arc::new(SimulatedOutside::new(file))))
 }
 
 /// Builds the account that `file` describes, and moves production there to the stack `options.to`.

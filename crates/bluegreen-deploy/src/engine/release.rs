@@ -292,6 +292,8 @@ pub(super) fn paused(phase: Phase, reports: &[StepReport]) -> Outcome {
         if phase == Phase::Retire { Outcome::RetireIncomplete } else { Outcome::Paused }
     } else if any(StepState::Refused) {
         Outcome::Refused
+    } else if any(StepState::Inconclusive) {
+        Outcome::Inconclusive
     } else if any(StepState::Interrupted) || any(StepState::Pending) {
         Outcome::Interrupted
     } else {

@@ -24,7 +24,8 @@ impl Engine {
         let bare = Store::in_memory("", nobody);
         let warnings = Mutex::default();
         let context = self.context(store.unwrap_or(&bare), &warnings, self.rounds.begin());
-        let looks = self.resources.iter().flat_map(|resource| {
+        let shown = self.resources.iter().filter(|it| it.has_status());
+        let looks = shown.flat_map(|resource| {
             StackReference::BOTH.map(|stack| {
                 let context = &context;
                 async move {

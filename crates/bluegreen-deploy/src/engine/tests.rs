@@ -2,6 +2,7 @@
 
 mod alone;
 mod first_look;
+mod gates;
 mod journal;
 mod plan;
 mod release;
@@ -48,6 +49,7 @@ struct Probe {
     tells: bool,
     /// What the step that takes it back is called, and what becomes of it each time.
     undo: Option<(&'static str, Tries)>,
+    deadline: Option<Duration>,
 }
 
 impl Probe {
@@ -64,6 +66,7 @@ impl Probe {
             model: None,
             tells: false,
             undo: None,
+            deadline: None,
         }
     }
 
@@ -80,6 +83,10 @@ impl Probe {
 
     fn destroys(self) -> Self {
         Self { effect: Effect::Destroys(self.id.stack), ..self }
+    }
+
+    fn within(self, deadline: Duration) -> Self {
+        Self { deadline: Some(deadline), ..self }
     }
 
     fn takes(self, takes: Duration) -> Self {
@@ -146,6 +153,10 @@ impl Step for Probe {
         self.applies.lock().unwrap().pop_front().unwrap_or(Ok(()))
     }
 
+    fn deadline(&self) -> Option<Duration> {
+        self.deadline
+    }
+
     fn permissions(&self) -> Vec<Permission> {
         Vec::new()
     }
@@ -177,6 +188,7 @@ struct Pool {
     lacks: Option<StackReference>,
     shared: bool,
     writes: Option<Writes>,
+    hidden: bool,
 }
 
 #[async_trait]
@@ -216,6 +228,10 @@ impl Resource for Pool {
 
     fn look_permissions(&self, _stack: StackReference) -> Vec<Permission> {
         Vec::new()
+    }
+
+    fn has_status(&self) -> bool {
+        !self.hidden
     }
 
     async fn summary(&self, _context: &Context<'_>, stack: StackReference) -> Result<String> {
@@ -263,6 +279,7 @@ fn pool(steps: Vec<Probe>) -> Pool {
         lacks: None,
         shared: false,
         writes: None,
+        hidden: false,
     }
 }
 

@@ -130,6 +130,8 @@ impl<'a> Place<'a> {
             return resource.to_owned();
         }
         let service = action.split(':').next().unwrap_or_default();
+        // Roles are in no Region.
+        let region = if service == "iam" { "" } else { region };
         format!("arn:{partition}:{service}:{region}:{account}:{resource}")
     }
 

@@ -176,6 +176,61 @@ fn a_gate_waits_for_everything_above_it_whatever_after_says_and_can_be_skipped()
 }
 
 #[test]
+fn a_schema_is_reset_and_then_filled_beside_the_readers_and_before_the_consumers() {
+    let plan = plan(vec![
+        pair("aurora", "orders", &[("aurora.start", B), ("aurora.scale-out", B)]),
+        pair("schema", "orders", &[("schema.reset", B), ("schema.hydrate", B)]),
+        pair("ecs", "worker", &[("ecs.enable", B)]),
+    ]);
+
+    assert_eq!(
+        waits_for(&plan, Phase::Prepare, "schema.reset"),
+        set(&["standby.idle on b", "aurora.start orders on b"])
+    );
+    assert!(
+        waits_for(&plan, Phase::Prepare, "schema.hydrate").contains("schema.reset orders on b")
+    );
+    assert!(
+        !waits_for(&plan, Phase::Prepare, "aurora.scale-out").contains("schema.reset orders on b")
+    );
+    assert!(waits_for(&plan, Phase::Prepare, "ecs.enable").contains("schema.hydrate orders on b"));
+}
+
+#[test]
+fn no_after_lets_a_schema_begin_before_the_queues_buffer() {
+    let mut schema = pair("schema", "orders", &[("schema.reset", B), ("schema.hydrate", B)]);
+    schema.declaration.after = Some(Vec::new());
+    let plan = plan(vec![
+        pair("aurora", "orders", &[("aurora.start", B)]),
+        pair("sqs", "ingest", &[("sqs.purge", B)]),
+        pair("sns", "catalogue", &[("sns.enable", B), ("sns.settle", B)]),
+        schema,
+    ]);
+
+    let buffering = [
+        "standby.idle on b",
+        "sqs.purge ingest on b",
+        "sns.enable catalogue on b",
+        "sns.settle catalogue on b",
+    ];
+    assert_eq!(waits_for(&plan, Phase::Prepare, "schema.reset"), set(&buffering));
+    assert!(waits_for(&plan, Phase::Prepare, "schema.hydrate").is_superset(&set(&buffering)));
+}
+
+#[test]
+fn tests_run_together_and_people_are_asked_when_all_have_passed() {
+    let names = ["test.http", "test.lambda", "test.command", "test.alarms"];
+    let tests = names.map(|it| pair("test", it, &[(it, B)]));
+    let asked = pair("test", "look", &[("test.approve", B)]);
+    let plan = plan(tests.into_iter().chain([asked]).collect());
+
+    for name in names {
+        assert_eq!(waits_for(&plan, Phase::Test, name), set(&[]), "{name}");
+    }
+    assert_eq!(waits_for(&plan, Phase::Test, "test.approve").len(), 4);
+}
+
+#[test]
 fn a_name_in_two_phases_is_placed_by_its_stack() {
     let plan = plan(vec![pair("sqs", "ingest", &[("sqs.purge", B), ("sqs.purge", A)])]);
 

@@ -14,22 +14,15 @@ mod kinesis;
 #[cfg(feature = "lambda")]
 mod lambda;
 mod names;
-#[cfg(any(
-    feature = "aurora",
-    feature = "cloudwatch",
-    feature = "dynamodb",
-    feature = "ecs",
-    feature = "kinesis",
-    feature = "lambda",
-    feature = "sns",
-    feature = "sqs"
-))]
 mod resource;
+mod runs;
+mod schema;
 #[cfg(feature = "sns")]
 mod sns;
 #[cfg(feature = "sqs")]
 mod sqs;
 mod table;
+mod test;
 #[cfg(test)]
 #[cfg(feature = "full")]
 mod tests;
@@ -62,7 +55,8 @@ const SERVICES: [(&str, bool); 8] = [
 ];
 
 /// The subjects of steps that belong to no service: they have deadlines too.
-const OTHER_SUBJECTS: [&str; 5] = ["active", "exclusive", "release", "standby", "traffic"];
+const OTHER_SUBJECTS: [&str; 7] =
+    ["active", "exclusive", "release", "schema", "standby", "test", "traffic"];
 
 const PROGRAM: &str = "a program and its arguments, such as `[\"./switch.sh\"]`";
 
@@ -110,10 +104,14 @@ fn read(mut root: Table<'_>) -> StackFile {
     let state = state(&mut root);
     let release = release(&mut root);
     let pace = pace(&mut root);
-    refuse_tables(&mut root, "schema", "reset and hydrate databases");
-    refuse_tables(&mut root, "test", "run tests");
     let mut tables = resource_tables(&mut root, &SERVICES);
+    tables.extend(resource_tables(&mut root, &[("schema", true)]));
     tables.sort_by_key(|it| it.table.span.start);
+    let deadline = |subject: &str, default| pace.deadlines.get(subject).copied().unwrap_or(default);
+    let schema_deadline = deadline("schema", schema::DEADLINE);
+    let alarms = tables.iter().filter(|it| it.service == "cloudwatch");
+    let alarms: Vec<String> = alarms.map(|it| format!("cloudwatch.{}", it.name)).collect();
+    let tests = test::read_all(&mut root, &alarms, deadline("test", test::DEADLINE));
     root.finish();
 
     let stack_file = StackFile {
@@ -124,6 +122,8 @@ fn read(mut root: Table<'_>) -> StackFile {
         state,
         release,
         pace,
+        tests,
+        schemas: resource::read_all("schema", &mut tables, |it| schema::read(it, schema_deadline)),
         #[cfg(feature = "aurora")]
         aurora: resource::read_all("aurora", &mut tables, aurora::read),
         #[cfg(feature = "cloudwatch")]
@@ -354,15 +354,6 @@ fn deadlines(pace: &mut Table<'_>) -> BTreeMap<String, Duration> {
         }
     }
     deadlines
-}
-
-/// Refuses all tables `[kind.NAME]`, which are for what this version cannot do yet.
-fn refuse_tables(root: &mut Table<'_>, kind: &'static str, purpose: &str) {
-    for (_, table) in root.named_tables(kind) {
-        let message = format!("this version cannot {purpose} yet");
-        let help = format!("expected no table {}", table.name);
-        table.document.note(table.span, message, Some(help));
-    }
 }
 
 /// Returns the tables of all services that are compiled in, and refuses those of the others.

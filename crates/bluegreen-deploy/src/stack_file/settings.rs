@@ -12,6 +12,8 @@ use bluegreen_core::StackReference;
 #[cfg(feature = "sns")]
 use bluegreen_sns::SnsConfig;
 
+use super::{SchemaSettings, TestSettings};
+
 /// What a stack file says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StackFile {
@@ -29,6 +31,10 @@ pub struct StackFile {
     pub release: ReleaseSettings,
     /// How often to look, and for how long.
     pub pace: PaceSettings,
+    /// The tests, which are gates of the phase `test`.
+    pub tests: Vec<TestSettings>,
+    /// How databases are reset and filled.
+    pub schemas: Vec<Resource<SchemaSettings>>,
     /// The Aurora clusters.
     #[cfg(feature = "aurora")]
     pub aurora: Vec<Resource<AuroraSettings>>,
@@ -196,8 +202,8 @@ pub struct PaceSettings {
     pub longest_look: Duration,
     /// How many calls are under way at once, 1 to 100; 16 by default.
     pub at_once: usize,
-    /// How long the steps of a service may take, by service (`aurora`); 60 m for Aurora, 10 m for the others
-    /// by default. Waits whose length is known (settling, holding) come on top.
+    /// How long the steps of a service may take, by service (`aurora`); 60 m for Aurora and schemas, 10 m for the
+    /// others by default. Waits whose length is known (settling, holding) come on top.
     pub deadlines: BTreeMap<String, Duration>,
 }
 

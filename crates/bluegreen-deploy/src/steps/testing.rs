@@ -1,5 +1,7 @@
 //! What the tests of steps share: a world around a step, with a paused clock and a store in memory.
 
+mod script;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
@@ -12,9 +14,12 @@ use bluegreen_core::{Clock, Pair, StackReference};
 use futures::FutureExt;
 
 use crate::{
-    Context, Declaration, FileStorage, Inspection, Limits, Messages, Owner, Permission, Pointer,
-    Result, Rounds, SourceQueue, Step, StepEvent, Store, stack_file::Feed, store::Happened,
+    Context, Declaration, FileStorage, Inspection, Limits, Messages, Outside, Owner, Permission,
+    Pointer, Result, Rounds, SourceQueue, Step, StepEvent, Store, outside::Direct,
+    stack_file::Feed, store::Happened,
 };
+
+pub(crate) use self::script::Script;
 
 /// The time of day at which every test begins.
 pub(crate) const START: SystemTime = SystemTime::UNIX_EPOCH;
@@ -23,6 +28,8 @@ pub(crate) const START: SystemTime = SystemTime::UNIX_EPOCH;
 pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) warnings: Mutex<BTreeSet<String>>,
+    pub(crate) outside: Box<dyn Outside>,
+    pub(crate) is_turn: bool,
     clock: Clock,
     limits: Limits,
     rounds: Rounds,
@@ -39,10 +46,22 @@ impl World {
         Self {
             store,
             warnings: Mutex::default(),
+            outside: Box::new(Direct::new(Path::new("."))),
+            is_turn: true,
             clock: Clock::following_tokio(START + Duration::from_secs(1_000)),
             limits: Limits::default(),
             rounds: Rounds::default(),
         }
+    }
+
+    /// Reaches outside only what is in `script`.
+    pub(crate) fn outside(self, script: &Script) -> Self {
+        Self { outside: Box::new(script.clone()), ..self }
+    }
+
+    /// Only looks, for a plan: it is no step's turn.
+    pub(crate) fn planning(self) -> Self {
+        Self { is_turn: false, ..self }
     }
 
     /// Returns a context of a new round.
@@ -53,6 +72,8 @@ impl World {
             clock: &self.clock,
             store: &self.store,
             warnings: &self.warnings,
+            outside: self.outside.as_ref(),
+            is_turn: self.is_turn,
         }
     }
 
@@ -64,6 +85,13 @@ impl World {
     /// Applies `step`.
     pub(crate) async fn apply(&self, step: &dyn Step) -> Result<()> {
         step.apply(&self.context()).await
+    }
+
+    /// Writes down that `step` has failed.
+    pub(crate) async fn failed(&self, step: &dyn Step) {
+        let id = step.id();
+        let happened = Happened::new(&id, StepEvent::Failed, self.clock.now());
+        self.store.happened(happened).await.unwrap();
     }
 
     /// Writes down that `step` has succeeded.

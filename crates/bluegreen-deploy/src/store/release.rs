@@ -50,7 +50,7 @@ pub struct Release {
     pub overrides: BTreeMap<String, Word>,
     /// How it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ended: Option<Ended>,
+    pub ended: Option<Ending>,
     /// What happened to its steps.
     #[serde(skip)]
     pub journal: Arc<Journal>,
@@ -61,7 +61,7 @@ pub struct Release {
 /// How a release ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Ended {
+pub struct Ending {
     /// When.
     pub at: Moment,
     /// How.

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    About, Changes, Document, Ended, Journal, Moment, Pointer, Release, Remembered, SCHEMA,
+    About, Changes, Document, Ending, Journal, Moment, Pointer, Release, Remembered, SCHEMA,
     StepEvent, Store, Word, release::release_id,
 };
 use crate::{Error, Outcome, Phase, Result, StepId};
@@ -102,7 +102,7 @@ impl Store {
     pub(crate) async fn close_release(&self, outcome: Outcome, now: SystemTime) -> Result<()> {
         self.write(|it| {
             let mut release = Release::clone(it.release.as_ref()?);
-            release.ended = Some(Ended { at: Moment(now), outcome });
+            release.ended = Some(Ending { at: Moment(now), outcome });
             let mut changes = changed(&format!("release/{}", release.id), &release);
             changes.insert("open".to_owned(), None);
             let then = |it: &mut Document| it.release = None;

@@ -24,6 +24,11 @@ fn arns_are_those_of_the_partition_region_and_account() {
         arn(&unnamed, "sqs:PurgeQueue", "ingest-a"),
         "arn:aws-us-gov:sqs:us-gov-west-1:*:ingest-a"
     );
+    assert_eq!(
+        arn(&named, "iam:PassRole", "role/*"),
+        "arn:aws-cn:iam::123456789012:role/*",
+        "roles are in no Region"
+    );
     let topic = "arn:aws:sns:eu-west-1:210987654321:catalogue";
     assert_eq!(arn(&named, "sns:ListSubscriptionsByTopic", topic), topic);
     assert_eq!(arn(&named, "sns:GetSubscriptionAttributes", "*"), "*");

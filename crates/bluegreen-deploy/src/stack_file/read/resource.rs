@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use bluegreen_core::{Pair, ToolkitConfig};
+use bluegreen_core::{ConfigProblem, Pair, ToolkitConfig};
 use toml::de::DeValue;
 
 use super::{
@@ -67,7 +67,12 @@ pub(super) fn boolean(table: &mut Table<'_>, key: &'static str) -> Option<bool> 
 
 /// Notes what the toolkit finds wrong with the configuration that was made from `table`.
 pub(super) fn check(table: &Table<'_>, config: Option<&impl ToolkitConfig>) {
-    for problem in config.map(ToolkitConfig::check).unwrap_or_default() {
+    note_problems(table, &config.map(ToolkitConfig::check).unwrap_or_default());
+}
+
+/// Notes what a toolkit finds wrong with values of `table`.
+pub(super) fn note_problems(table: &Table<'_>, problems: &[ConfigProblem]) {
+    for problem in problems {
         let message = table.document.as_written(&problem.message);
         let (message, help) = match message.split_once(": expected ") {
             Some((message, expected)) => (message, Some(format!("expected {expected}"))),
@@ -177,6 +182,7 @@ fn steps(service: &str) -> &'static [&'static str] {
             "lambda.caught-up",
             "exclusive.hand-over",
         ],
+        "schema" => &["schema.reset", "schema.hydrate"],
         "sns" => &["sns.enable", "sns.disable", "sns.settle"],
         "sqs" => &["sqs.purge", "sqs.caught-up", "sqs.drain"],
         _ => &[],

@@ -2,6 +2,7 @@
 
 mod exclusive;
 mod resources;
+mod runs;
 mod values;
 mod variables;
 

@@ -228,8 +228,6 @@ fn what_this_version_cannot_do_is_refused_at_its_place() {
     let cases = [
         ("[traffic.web]\nmover = \"codedeploy\"\nservice = \"x\"", "\"codedeploy\""),
         ("[traffic.web]\nmover = \"ecs\"", "\"ecs\""),
-        ("[schema.orders]\nreset.lambda = { a = \"x\", b = \"y\" }", "[schema.orders]"),
-        ("[test.smoke]\nhttp = \"https://shop.example\"", "[test.smoke]"),
         ("[release]\nundo-after = \"4h\"", "\"4h\""),
     ];
     for (text, place) in cases {

@@ -1,0 +1,70 @@
+//! Reads the tables `[test.NAME]`.
+
+#[cfg(feature = "cloudwatch")]
+mod alarms;
+#[cfg(feature = "http")]
+mod http;
+
+use std::time::Duration;
+
+#[cfg(feature = "lambda")]
+use super::runs::functions;
+use super::{
+    runs::{kind, program},
+    table::Table,
+};
+use crate::stack_file::{TestKind, TestSettings};
+
+/// How long a test may take, unless the file says otherwise.
+pub(super) const DEADLINE: Duration = Duration::from_secs(10 * 60);
+
+/// Reads all of them, in the order of the file. `alarms` are the tables of alarms that there are, as
+/// `cloudwatch.NAME`; `deadline` is how long a test may take that does not say it.
+pub(super) fn read_all(
+    root: &mut Table<'_>,
+    alarms: &[String],
+    deadline: Duration,
+) -> Vec<TestSettings> {
+    let tables = root.named_tables("test").into_iter();
+    tables.filter_map(|(name, table)| read(name, table, alarms, deadline)).collect()
+}
+
+fn read(
+    name: &str,
+    mut table: Table<'_>,
+    known_alarms: &[String],
+    deadline: Duration,
+) -> Option<TestSettings> {
+    let written = table.written();
+    let deadline = table.duration_above_zero("deadline").unwrap_or(deadline);
+    let kind = match kind(&mut table, &["http", "lambda", "command", "alarms", "approve"]) {
+        #[cfg(feature = "http")]
+        Some("http") => http::read(&mut table).map(TestKind::Http),
+        #[cfg(feature = "lambda")]
+        Some("lambda") => functions(&mut table).map(TestKind::Lambda),
+        Some("command") => program(&mut table).map(TestKind::Command),
+        #[cfg(feature = "cloudwatch")]
+        Some("alarms") => alarms::read(&mut table, known_alarms).map(TestKind::Alarms),
+        Some("approve") => sentence(&mut table).map(TestKind::Approve),
+        _ => None,
+    };
+    // What else belongs to a table whose kind is not known is not known either.
+    let line = table.document.line(table.span.start);
+    if kind.is_some() {
+        table.finish();
+    }
+    Some(TestSettings { name: name.to_owned(), line, written, kind: kind?, deadline })
+}
+
+/// Returns what a person is shown.
+fn sentence(table: &mut Table<'_>) -> Option<String> {
+    let sentence = table.string("approve")?;
+    if !sentence.trim().is_empty() {
+        return Some(sentence);
+    }
+    let help =
+        "expected what a person is asked, such as \"the shop looks right in the test browser\"";
+    let message = "`approve` is empty".to_owned();
+    table.document.note(table.span_of("approve"), message, Some(help.to_owned()));
+    None
+}
