@@ -93,9 +93,9 @@ async fn a_verdict_that_the_release_has_noted_passes_or_fails_with_who_and_why()
         world.context().set_note("verdict/smoke", &verdict).await.unwrap();
     };
 
-    say(verdict(true, None));
+    say(verdict(true, None)).await;
     assert_eq!(world.inspect(approval().as_ref()).await.unwrap(), Inspection::Done);
-    say(verdict(false, Some("prices are missing")));
+    say(verdict(false, Some("prices are missing"))).await;
     let err = world.inspect(approval().as_ref()).await.unwrap_err();
 
     assert_eq!(err.to_string(), "`the shop looks right` was rejected by ann: prices are missing");
