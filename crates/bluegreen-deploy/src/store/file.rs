@@ -73,10 +73,11 @@ impl FileStorage {
     /// Asks `at_stage` before each stage of a write: an error ends it there, as if the process were killed.
     #[cfg(test)]
     pub(super) fn cut(
-        self,
+        mut self,
         at_stage: impl Fn(Stage) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
-        Self { at_stage: Box::new(at_stage), ..self }
+        self.at_stage = Box::new(at_stage);
+        self
     }
 
     fn file(&self) -> PathBuf {
@@ -97,6 +98,15 @@ impl FileStorage {
 
     fn lock(&self) -> MutexGuard<'_, Option<File>> {
         self.lock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets go of the lock. To close the file is not enough: a program that is being started has it, too, for a
+    /// moment.
+    fn unlock(&self) {
+        if let Some(file) = self.lock().take() {
+            // What cannot be unlocked is closed.
+            let _ = file.unlock();
+        }
     }
 
     /// Refuses to write without the lock, or when another has written itself into it since.
@@ -287,7 +297,7 @@ impl Storage for FileStorage {
     }
 
     async fn give_back(&self, _lease: &Lease) -> Result<()> {
-        *self.lock() = None;
+        self.unlock();
         Ok(())
     }
 }
@@ -311,6 +321,12 @@ fn broken(
 ) -> Error {
     let place = path.display().to_string();
     Error::Store { place, what: what.to_owned(), source: Some(err.into()) }
+}
+
+impl Drop for FileStorage {
+    fn drop(&mut self) {
+        self.unlock();
+    }
 }
 
 impl fmt::Debug for FileStorage {
