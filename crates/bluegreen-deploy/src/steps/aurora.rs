@@ -134,7 +134,7 @@ impl Resource for Aurora {
         let mut steps: Vec<Arc<dyn Step>> = vec![
             Arc::new(Start { aurora: aurora(), stack: to }),
             Arc::new(ScaleOut { aurora: aurora(), stack: to }),
-            Arc::new(ScaleIn { aurora: aurora(), stack: to }),
+            Arc::new(ScaleIn { aurora: aurora(), stack: to, takes_back: false }),
         ];
         match self.settings.retire {
             AuroraRetire::Stop => steps.push(Arc::new(Stop { aurora: aurora(), stack: old })),

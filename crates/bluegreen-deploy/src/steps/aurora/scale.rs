@@ -30,6 +30,11 @@ impl Aurora {
         self.key(stack, "minimum")
     }
 
+    /// Returns where it is noted what of the scaling of `stack` was suspended before this release resumed it.
+    fn suspended_key(&self, stack: StackReference) -> String {
+        self.key(stack, "suspended")
+    }
+
     fn scaling_permissions(&self) -> Vec<Permission> {
         [self.looks(), Self::scaling()].concat()
     }
@@ -152,6 +157,7 @@ impl Step for ScaleOut {
         // First: what is told while scaling is suspended may have no effect.
         let flags = self.flags(context, scaling)?;
         if flags != scaling.suspended {
+            context.set_note(&self.aurora.suspended_key(self.stack), &scaling.suspended).await?;
             self.aurora.toolkit.resume_scaling(self.stack, flags).await?;
         }
         // A minimum that is higher already stays.
@@ -160,7 +166,8 @@ impl Step for ScaleOut {
     }
 
     fn undo(&self) -> Option<Arc<dyn Step>> {
-        Some(Arc::new(ScaleIn { aurora: Arc::clone(&self.aurora), stack: self.stack }))
+        let (aurora, stack) = (Arc::clone(&self.aurora), self.stack);
+        Some(Arc::new(ScaleIn { aurora, stack, takes_back: true }))
     }
 
     fn permissions(&self) -> Vec<Permission> {
@@ -178,15 +185,30 @@ impl Step for ScaleOut {
 pub(super) struct ScaleIn {
     pub(super) aurora: Arc<Aurora>,
     pub(super) stack: StackReference,
+    /// Whether it takes a scaling out back, after which everything is as it was.
+    pub(super) takes_back: bool,
 }
 
 impl ScaleIn {
     /// Returns the minimum to go back to, never below the one of the stack file: what is remembered may
-    /// be from before that was raised.
+    /// be from before that was raised. What is taken back is as it was.
     fn minimum(&self, context: &Context<'_>) -> Result<u32> {
         let configured = self.aurora.settings.config.minimum_readers;
         let remembered: Option<u32> = context.remembered(&self.aurora.minimum_key(self.stack))?;
-        Ok(remembered.map_or(configured, |it| it.max(configured)))
+        Ok(match remembered {
+            Some(it) if self.takes_back => it,
+            Some(it) => it.max(configured),
+            None => configured,
+        })
+    }
+
+    /// Returns what is to be suspended again.
+    fn suspended(&self, context: &Context<'_>, scaling: ReaderScaling) -> Result<Suspended> {
+        let before = match self.takes_back {
+            true => context.note(&self.aurora.suspended_key(self.stack))?,
+            false => None,
+        };
+        Ok(before.unwrap_or(scaling.suspended))
     }
 }
 
@@ -209,12 +231,15 @@ impl Step for ScaleIn {
             return Ok(Inspection::Unknown { after: "aurora.start".to_owned() });
         }
         let minimum = self.minimum(context)?.min(scaling.maximum);
-        Ok(if scaling.minimum == minimum {
+        let suspends = self.suspended(context, scaling)? != scaling.suspended;
+        let (from, to) =
+            if suspends { (", scaling resumed", ", scaling suspended") } else { ("", "") };
+        Ok(if scaling.minimum == minimum && !suspends {
             Inspection::Done
         } else {
             Inspection::Needed {
-                from: format!("minimum {}", scaling.minimum),
-                to: format!("minimum {minimum}"),
+                from: format!("minimum {}{from}", scaling.minimum),
+                to: format!("minimum {minimum}{to}"),
             }
         })
     }
@@ -222,6 +247,13 @@ impl Step for ScaleIn {
     async fn apply(&self, context: &Context<'_>) -> Result<()> {
         let minimum = self.minimum(context)?;
         self.aurora.toolkit.scale_in(self.stack, Some(minimum)).await?;
+        let seen = self.aurora.cluster(context, self.stack).await?;
+        let Some(scaling) = seen.scaling else { return Ok(()) };
+        let suspended = self.suspended(context, scaling)?;
+        if suspended != scaling.suspended {
+            // It sets them, whichever way.
+            self.aurora.toolkit.resume_scaling(self.stack, suspended).await?;
+        }
         Ok(())
     }
 

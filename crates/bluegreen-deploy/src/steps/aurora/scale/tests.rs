@@ -181,6 +181,30 @@ async fn scaling_that_a_deletion_suspended_is_resumed_as_it_was_before() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_scaling_out_is_taken_back_to_what_was_there_even_below_the_stack_files_minimum() {
+    let (world, account) = (World::new(A), started());
+    let before = Suspended { scheduled: true, ..Suspended::default() };
+    world.context().remember("aurora.orders/b/flags", &before).await.unwrap();
+    suspend(&account, B, Suspended::ALL);
+    account.change(B, |it| it.scaling.as_mut().unwrap().minimum = 0);
+    let step = account.step(B, "aurora.scale-out");
+    world.apply(&*step).await.unwrap();
+    let told = account.changes().len();
+
+    let back = step.undo().unwrap();
+    let needed = world.inspect(&*back).await.unwrap();
+    world.apply(&*back).await.unwrap();
+    let done = world.inspect(&*back).await.unwrap();
+
+    assert!(matches!(needed, Inspection::Needed { .. }), "{needed:?}");
+    assert_eq!(done, Inspection::Done);
+    assert_eq!(
+        account.changes()[told..],
+        ["scale-in b Some(0)".to_owned(), format!("resume b {:?}", Suspended::ALL)]
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn scaling_that_is_resumed_wholly_is_not_warned_about() {
     let (world, account) = (World::new(A), started());
     world.context().remember("aurora.orders/b/flags", &Suspended::default()).await.unwrap();
