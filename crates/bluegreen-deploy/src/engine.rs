@@ -4,6 +4,7 @@ mod alone;
 mod changed_plan;
 mod first_look;
 mod release;
+mod reverse;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -33,7 +34,7 @@ use crate::{
     traffic::Movers,
 };
 
-pub use self::undo::WayBack;
+pub use self::{reverse::Reversal, undo::WayBack};
 
 /// Hears what happens.
 pub type Watcher = Arc<dyn Fn(Event) + Send + Sync>;
@@ -139,7 +140,10 @@ impl Engine {
 
     /// Returns the steps of an open release, in their order.
     pub fn plan_of(&self, release: &Release) -> Result<Plan> {
-        self.plan(release.target)
+        match release.reverses {
+            Some(_) => self.plan_reverse(release.target),
+            None => self.plan(release.target),
+        }
     }
 
     /// Returns where traffic is.

@@ -58,7 +58,7 @@ mod store;
 mod traffic;
 
 pub use command::{Command, Ended};
-pub use engine::{Engine, Resources, Watcher, WayBack};
+pub use engine::{Engine, Resources, Reversal, Watcher, WayBack};
 pub use error::{Error, Result};
 pub use look::{Round, Rounds, Shared};
 pub use outside::{HttpAnswer, HttpRequest, Outside, Verdict};

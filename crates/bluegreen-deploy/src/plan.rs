@@ -293,6 +293,27 @@ impl Plan {
         }
     }
 
+    /// Returns the plan without the steps that `is_left_out` says: what waited for one of them waits for what that
+    /// one waited for.
+    pub(crate) fn without(mut self, is_left_out: impl Fn(&Planned) -> bool) -> Self {
+        let left_out: Vec<NodeIndex> =
+            self.graph.node_indices().filter(|&it| is_left_out(&self.graph[it])).collect();
+        for &node in &left_out {
+            let at = |direction| -> Vec<NodeIndex> {
+                self.graph.neighbors_directed(node, direction).collect()
+            };
+            let (earlier, later) = (at(Direction::Incoming), at(Direction::Outgoing));
+            for &earlier in &earlier {
+                for &later in &later {
+                    self.graph.update_edge(earlier, later, ());
+                }
+            }
+        }
+        let kept = |node, planned: &Planned| (!left_out.contains(&node)).then(|| planned.clone());
+        let graph = self.graph.filter_map(kept, |_, ()| Some(()));
+        Self { graph, ..self }
+    }
+
     /// Returns all steps, phase by phase, in an order in which they could run one after the other.
     pub fn steps(&self) -> Vec<&Planned> {
         let mut order: Vec<&Planned> = self.order().into_iter().map(|it| &self.graph[it]).collect();

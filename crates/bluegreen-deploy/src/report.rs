@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, error::Error as StdError, time::Duration};
 use bluegreen_core::StackReference;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Moment, Permission, Phase, Pointer, Release, StepId};
+use crate::{
+    Entry, Error, Holder, Moment, Permission, Phase, Pointer, Release, StepId, WayBack, Word,
+};
 
 /// Something that happened while the engine was at work.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -208,6 +210,11 @@ pub struct Status {
     pub agrees: bool,
     /// The open release.
     pub release: Option<OpenRelease>,
+    /// What taking the open release back would mean now.
+    #[serde(skip)]
+    pub rollback: Option<WayBack>,
+    /// Who holds the lease: works on the stack file, or did when it ended without giving it back.
+    pub holder: Option<Holder>,
     /// Every resource of both stacks.
     pub resources: Vec<ResourceStatus>,
 }
@@ -222,6 +229,20 @@ pub struct OpenRelease {
     pub target: StackReference,
     /// When it was opened.
     pub opened: Moment,
+    /// Who opened it: process and host.
+    pub by: String,
+    /// The release that it is the way back from, if that had begun to switch its old stack off.
+    pub reverses: Option<String>,
+    /// The first phase that has not ended.
+    pub phase: Option<Phase>,
+    /// Since when it is being taken back.
+    pub going_back: Option<Moment>,
+    /// The steps that have failed, with the last that happened to each.
+    pub failed: Vec<Entry>,
+    /// The steps that could not be taken back, with the last that happened to each.
+    pub stuck: Vec<Entry>,
+    /// The guardrails that somebody lets it pass, by their names.
+    pub overrides: BTreeMap<String, Word>,
     /// The steps that have succeeded, by [`StepId::key`], and when.
     pub succeeded: BTreeMap<String, Moment>,
     /// The phases that have ended, and when.
@@ -230,10 +251,22 @@ pub struct OpenRelease {
 
 impl From<&Release> for OpenRelease {
     fn from(release: &Release) -> Self {
-        let succeeded = release.journal.succeeded();
-        let Release { id, target, opened, phases, .. } = release;
-        let (id, phases) = (id.clone(), phases.clone());
-        Self { id, target: *target, opened: Moment(*opened), succeeded, phases }
+        let journal = &release.journal;
+        let entries = |all: Vec<&Entry>| all.into_iter().cloned().collect();
+        Self {
+            id: release.id.clone(),
+            target: release.target,
+            opened: Moment(release.opened),
+            by: release.by.clone(),
+            reverses: release.reverses.clone(),
+            phase: Phase::ALL.into_iter().find(|it| !release.phases.contains_key(it)),
+            going_back: release.going_back,
+            failed: entries(journal.failed()),
+            stuck: entries(journal.stuck()),
+            overrides: release.overrides.clone(),
+            succeeded: journal.succeeded(),
+            phases: release.phases.clone(),
+        }
     }
 }
 

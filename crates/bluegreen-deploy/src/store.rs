@@ -198,6 +198,11 @@ impl Store {
         self.storage.place()
     }
 
+    /// Returns who holds the lease.
+    pub async fn holder(&self) -> Result<Option<Holder>> {
+        self.storage.holder().await
+    }
+
     /// Returns which stack is active.
     pub fn pointer(&self) -> Pointer {
         self.document().pointer.clone()

@@ -10,8 +10,8 @@ use futures::future;
 
 use super::listed;
 use crate::{
-    Context, Engine, Error, Event, Inspection, Moment, Outcome, Phase, Plan, Planned, Report,
-    Result, Round, StepReport, StepState, Store, chain, checks, run,
+    Context, Effect, Engine, Error, Event, Inspection, Moment, Outcome, Phase, Plan, Planned,
+    Release, Report, Result, Round, StepReport, StepState, Store, chain, checks, run,
 };
 
 /// How long a look is repeated that AWS throttles or answers with a fault.
@@ -74,7 +74,17 @@ impl Engine {
         plan: &Plan,
         phases: &[Phase],
     ) -> Result<Looked> {
-        let succeeded = succeeded(store);
+        self.look_at_all_but(store, plan, phases, &succeeded(store)).await
+    }
+
+    /// Looks at all steps of `phases` but those that have succeeded.
+    pub(super) async fn look_at_all_but(
+        &self,
+        store: &Store,
+        plan: &Plan,
+        phases: &[Phase],
+        succeeded: &BTreeMap<String, Moment>,
+    ) -> Result<Looked> {
         let planned: Vec<_> = plan
             .steps()
             .into_iter()
@@ -97,7 +107,42 @@ impl Engine {
         let mut refusals = refusals?;
         refusals.extend(reasons.into_iter().flatten());
         refusals.extend(self.disagreement(store, plan.to).await?);
+        if phases.contains(&Phase::Prepare)
+            && let Some(text) = self.ends_way_back(store, plan).await?
+        {
+            context.warn(text);
+        }
         Ok(Looked { round, steps, missing, refusals, warnings: listed(warnings) })
+    }
+
+    /// Says when a new release destroys what production could go back to: the stack that the last release took it
+    /// away from.
+    async fn ends_way_back(&self, store: &Store, plan: &Plan) -> Result<Option<String>> {
+        let active = store.pointer().active;
+        if store.release().is_some() || active == plan.to {
+            return Ok(None);
+        }
+        let destroys = |it: &&Planned| {
+            it.phase == Phase::Prepare && it.step.effect() == Effect::Destroys(plan.to)
+        };
+        let destroyed: Vec<String> =
+            plan.steps().into_iter().filter(destroys).map(|it| it.step.id().to_string()).collect();
+        if destroyed.is_empty() {
+            return Ok(None);
+        }
+        let releases = store.releases().await?;
+        let last = releases.into_iter().max_by_key(|it| it.opened);
+        let moved = |it: &Release| {
+            it.target == active && it.ended.as_ref().is_some_and(|it| it.outcome == Outcome::Done)
+        };
+        Ok(last.filter(moved).map(|last| {
+            format!(
+                "this release ends the way back to stack {} as it was before release {}: {} destroys what is on it",
+                plan.to,
+                last.id,
+                destroyed.join(", ")
+            )
+        }))
     }
 
     /// Looks at one step, and again when AWS throttles the look. Returns the reasons of a refusal too.

@@ -65,7 +65,7 @@ impl Engine {
         Err(Error::LeaseLost { to: None })
     }
 
-    async fn run_release(
+    pub(super) async fn run_release(
         &self,
         store: &Store,
         plan: &Plan,
@@ -106,6 +106,9 @@ impl Engine {
         let stopped = self.cancel.is_cancelled().then_some(Outcome::Interrupted);
         if let Some(outcome) = looked.outcome().or(stopped) {
             return Ok(looked.into(self.report(store, plan, outcome)));
+        }
+        for text in &looked.warnings {
+            (self.watcher)(Event::Warning { text: text.clone() });
         }
 
         let release = match &open {

@@ -40,11 +40,24 @@ impl Engine {
                 }
             })
         });
+        let rollback = match (store, &release) {
+            // A plan that cannot be made says nothing; commands that need it say why.
+            (Some(store), Some(release)) => {
+                self.plan_of(release).ok().map(|plan| self.way_back(store, release, &plan))
+            }
+            _ => None,
+        };
+        let holder = match store {
+            Some(store) => store.holder().await?,
+            None => None,
+        };
         Ok(Status {
             pointer,
             traffic: seen.map_or_else(|err| chain(&err), |it| it.to_string()),
             agrees,
             release: release.as_deref().map(OpenRelease::from),
+            rollback,
+            holder,
             resources: future::join_all(looks).await,
         })
     }

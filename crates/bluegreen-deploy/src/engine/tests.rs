@@ -6,6 +6,7 @@ mod gates;
 mod journal;
 mod plan;
 mod release;
+mod reverse;
 mod undo;
 
 use std::{

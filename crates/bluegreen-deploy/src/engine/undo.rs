@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use super::{listed, turns::Turn};
 use crate::{
-    Engine, Error, Event, Outcome, Phase, Plan, Release, Report, Result, StepState, Store,
+    Engine, Error, Event, Moment, Outcome, Phase, Plan, Release, Report, Result, StepState, Store,
     run::Task, stack_file::Writes,
 };
 
@@ -23,6 +23,8 @@ pub enum WayBack {
         databases: Vec<String>,
         /// What has been removed, without which there is no way back.
         removed: Vec<String>,
+        /// Since when the old stack may have received nothing.
+        since: Moment,
     },
 }
 
@@ -41,7 +43,8 @@ impl Engine {
                     && changed.contains(&it.key())
             });
             let removed = removed.map(|it| it.to_string()).collect();
-            return WayBack::Reverse { databases: databases(|_| true), removed };
+            let since = Self::starved_since(release, plan);
+            return WayBack::Reverse { databases: databases(|_| true), removed, since };
         }
         let moved =
             release.has_begun(Phase::Promote, plan) || store.pointer().active == release.target;

@@ -6,7 +6,10 @@ use bluegreen_core::Arn;
 use serde_json::{Map, Value, json};
 
 use super::{Permission, Wildcard};
-use crate::{Plan, stack_file::StackFile};
+use crate::{
+    Plan,
+    stack_file::{StackFile, StoreSettings},
+};
 
 /// What somebody wants to be allowed to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +65,9 @@ impl LeastPolicy {
 
         // First what is allowed on each resource, then the resources on which the same is allowed.
         let mut on: BTreeMap<(String, Option<Wildcard>), BTreeSet<&'static str>> = BTreeMap::new();
-        for Permission { action, resource, wildcard } in wanted {
+        for Permission { action, resource, wildcard } in
+            wanted.into_iter().chain(of_store(file, purpose))
+        {
             on.entry((place.arn(action, &resource), wildcard)).or_default().insert(action);
         }
         let mut statements: BTreeMap<(BTreeSet<&str>, Option<Wildcard>), BTreeSet<String>> =
@@ -83,6 +88,27 @@ impl LeastPolicy {
     pub fn document(&self) -> Value {
         let statements: Vec<Value> = self.statements.iter().map(Statement::document).collect();
         json!({ "Version": "2012-10-17", "Statement": statements })
+    }
+}
+
+/// Returns what the store needs that a stack file names.
+///
+/// A write is one transaction, which needs the permission of each of its parts and none of its own.
+fn of_store(file: &StackFile, purpose: Purpose) -> Vec<Permission> {
+    match &file.state.store {
+        StoreSettings::File(_) => Vec::new(),
+        #[cfg(feature = "dynamodb-store")]
+        StoreSettings::DynamoDb(table) => {
+            let (looks, writes) = (
+                ["dynamodb:GetItem", "dynamodb:Query"],
+                ["dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
+            );
+            let on = |actions| Permission::on(format!("table/{table}"), actions);
+            match purpose {
+                Purpose::Deploy => [on(&looks), on(&writes)].concat(),
+                Purpose::Plan => on(&looks),
+            }
+        }
     }
 }
 

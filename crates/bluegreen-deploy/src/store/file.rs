@@ -220,7 +220,10 @@ impl Storage for FileStorage {
                 None => text.records.remove(key),
             };
         }
-        let ended = open.filter(|_| matches!(changes.get(OPEN), Some(None)));
+        let ended = open.filter(|id| match changes.get(OPEN) {
+            Some(now) => now.as_ref().and_then(|it| it.as_str()) != Some(id.as_str()),
+            None => false,
+        });
         if let Some(release) = ended {
             let (own, rest) =
                 std::mem::take(&mut text.records).into_iter().partition(|(key, _)| {

@@ -95,6 +95,11 @@ impl Journal {
         changed
     }
 
+    /// Returns the steps that have failed and were not tried again since, with the last entry of each.
+    pub fn failed(&self) -> Vec<&Entry> {
+        self.last().into_values().filter(|it| it.event == StepEvent::Failed).collect()
+    }
+
     /// Returns the steps that could not be taken back, with the last entry of each.
     pub fn stuck(&self) -> Vec<&Entry> {
         self.last().into_values().filter(|it| it.event == StepEvent::UndoFailed).collect()

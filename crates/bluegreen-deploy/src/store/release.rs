@@ -58,6 +58,16 @@ pub struct Release {
     pub(super) notes: Arc<BTreeMap<String, Value>>,
 }
 
+impl Release {
+    /// Returns what people have said about its gates, by the gates' names: `approved`, `who`, `reason`, `at`.
+    pub fn verdicts(&self) -> BTreeMap<String, Value> {
+        let verdicts = self.notes.iter().filter_map(|(key, value)| {
+            Some((key.strip_prefix("verdict/")?.to_owned(), value.clone()))
+        });
+        verdicts.collect()
+    }
+}
+
 /// How a release ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]

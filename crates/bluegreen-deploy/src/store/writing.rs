@@ -72,20 +72,7 @@ impl Store {
         plan: (String, BTreeMap<String, Value>),
     ) -> Result<Arc<Release>> {
         let (hash, tables) = plan;
-        let release = Arc::new(Release {
-            id: release_id(now),
-            target,
-            opened: now,
-            by: self.owner(),
-            plan: hash,
-            reverses: None,
-            phases: Default::default(),
-            going_back: None,
-            overrides: Default::default(),
-            ended: None,
-            journal: Arc::new(Journal::default()),
-            notes: Arc::default(),
-        });
+        let release = Arc::new(self.new_release(target, now, hash, None));
         let opened = Arc::clone(&release);
         self.write(|_| {
             let mut changes = changed(&format!("release/{}", release.id), release.as_ref());
@@ -96,6 +83,51 @@ impl Store {
         })
         .await?;
         Ok(opened)
+    }
+
+    /// Ends the open release in favour of one in the other direction, which opens in the same write: at no moment is
+    /// production on its way without an open release.
+    pub(crate) async fn reverse_release(
+        &self,
+        now: SystemTime,
+        plan: (String, BTreeMap<String, Value>),
+    ) -> Result<()> {
+        let (hash, tables) = plan;
+        self.write(|it| {
+            let mut old = Release::clone(it.release.as_ref()?);
+            let reverses = Some(old.id.clone());
+            let release = self.new_release(old.target.partner(), now, hash, reverses);
+            old.ended = Some(Ended { at: Moment(now), outcome: Outcome::Reversed });
+            let mut changes = changed(&format!("release/{}", old.id), &old);
+            changes.extend(changed(&format!("release/{}", release.id), &release));
+            changes.extend(changed("open", &release.id));
+            changes.extend(written_plan(&release.id, tables));
+            Some((changes, |it: &mut Document| it.release = Some(Arc::new(release))))
+        })
+        .await
+    }
+
+    fn new_release(
+        &self,
+        target: StackReference,
+        now: SystemTime,
+        plan: String,
+        reverses: Option<String>,
+    ) -> Release {
+        Release {
+            id: release_id(now),
+            target,
+            opened: now,
+            by: self.owner(),
+            plan,
+            reverses,
+            phases: Default::default(),
+            going_back: None,
+            overrides: Default::default(),
+            ended: None,
+            journal: Arc::new(Journal::default()),
+            notes: Arc::default(),
+        }
     }
 
     /// Ends the open release.

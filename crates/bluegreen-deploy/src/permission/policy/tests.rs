@@ -66,3 +66,31 @@ fn a_condition_on_an_arn_is_compared_as_one() {
     );
     assert_eq!(condition["StringEquals"]["application-autoscaling:service-namespace"][0], "rds");
 }
+
+#[cfg(feature = "dynamodb-store")]
+#[test]
+fn a_store_in_a_table_is_read_by_whoever_looks_and_written_by_whoever_deploys() {
+    let text = "name = \"shop\"\nregion = \"eu-west-1\"\naccount-id = \"123456789012\"\n[state]\nstore = \
+                \"dynamodb\"\ntable = \"releases\"\n";
+    let file = file(text);
+
+    let actions = |purpose| -> Vec<&str> {
+        let policy = LeastPolicy::of(&file, [], purpose);
+        let [statement] = policy.statements.as_slice() else { panic!("{policy:?}") };
+        let table = "arn:aws:dynamodb:eu-west-1:123456789012:table/releases";
+        assert!(statement.resources.iter().eq([table]), "{statement:?}");
+        statement.actions.iter().copied().collect()
+    };
+
+    assert_eq!(actions(Purpose::Plan), ["dynamodb:GetItem", "dynamodb:Query"]);
+    assert_eq!(
+        actions(Purpose::Deploy),
+        [
+            "dynamodb:DeleteItem",
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:Query",
+            "dynamodb:UpdateItem"
+        ]
+    );
+}

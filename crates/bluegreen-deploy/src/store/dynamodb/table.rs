@@ -50,13 +50,19 @@ impl DynamoDbStorage {
     ///
     /// A table whose keys are others: it was made for something else.
     pub async fn look_at_table(&self) -> Result<Look<()>> {
-        let answer = self
-            .client
-            .describe_table()
-            .table_name(&self.table)
-            .send()
-            .await
-            .map_err(|err| self.error("dynamodb:DescribeTable", err))?;
+        let sent = self.client.describe_table().table_name(&self.table).send().await;
+        let answer = match sent {
+            Ok(answer) => answer,
+            // One that was made a moment ago is not seen everywhere at once.
+            Err(err)
+                if err
+                    .as_service_error()
+                    .is_some_and(|it| it.is_resource_not_found_exception()) =>
+            {
+                return Ok(Look::Waiting(format!("table {} is not there yet", self.table)));
+            }
+            Err(err) => return Err(self.error("dynamodb:DescribeTable", err)),
+        };
         let table = answer
             .table
             .unwrap_or_else(|| aws_sdk_dynamodb::types::TableDescription::builder().build());
