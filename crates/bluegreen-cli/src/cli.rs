@@ -78,23 +78,114 @@ pub(crate) enum Command {
         /// The stack that is to become active.
         #[arg(long, value_name = "a|b")]
         to: Option<StackReference>,
+        /// Go on with the open release although its plan has changed.
+        #[arg(long)]
+        replan: bool,
+    },
+
+    /// Try the open release's stack out, when it is prepared.
+    Test {
+        /// Go on with the open release although its plan has changed.
+        #[arg(long)]
+        replan: bool,
     },
 
     /// Move production in the open release.
-    Promote,
+    Promote {
+        /// Go on with the open release although its plan has changed.
+        #[arg(long)]
+        replan: bool,
+    },
 
     /// Wait until the open release's hold is over, and switch the old stack off.
-    Retire,
+    Retire {
+        /// Go on with the open release although its plan has changed.
+        #[arg(long)]
+        replan: bool,
+    },
 
     /// Take the open release back: traffic, pointer, exclusive consumers and alarms first, then the standby.
+    ///
+    /// Where it has begun to switch the old stack off, a release in the other direction follows instead.
     Rollback {
         /// Although a database lacks what was written to its partner since production moved.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "rebuild")]
         accept_data_loss: bool,
+        /// Switch the old stack off to the end, then fill it again and deploy it: only when it was begun to be
+        /// switched off.
+        #[arg(long)]
+        rebuild: bool,
+        /// Go on with the open release although its plan has changed.
+        #[arg(long)]
+        replan: bool,
+    },
+
+    /// Go on with the open release where it stopped: forward, or back if it is being taken back.
+    Retry {
+        /// Only if this step has failed: its name, with `/` and the resource where several are called so.
+        step: Option<String>,
+        /// Go on with the open release although its plan has changed.
+        #[arg(long)]
+        replan: bool,
+    },
+
+    /// Let the open release go on without a step that is left.
+    Skip {
+        /// Its name, with `/` and the resource where several are called so: `ecs.enable/worker`.
+        step: String,
+        /// Why, for those who read the history later.
+        #[arg(long)]
+        reason: String,
+    },
+
+    /// Let the open release pass a guardrail, until it ends.
+    Override {
+        /// Its name, such as release.hold.
+        name: String,
+        /// Why, for those who read the history later.
+        #[arg(long)]
+        reason: String,
+    },
+
+    /// Say yes to a gate of the open release that waits for a person.
+    Approve {
+        /// Its name; the only one that waits, when left out.
+        gate: Option<String>,
+        /// Why, for those who read the history later.
+        #[arg(long)]
+        reason: Option<String>,
+    },
+
+    /// Say no to a gate of the open release that waits for a person.
+    Reject {
+        /// Its name; the only one that waits, when left out.
+        gate: Option<String>,
+        /// Why, for those who read the history later.
+        #[arg(long)]
+        reason: String,
     },
 
     /// Show which stack is active, where traffic is, the open release, and every resource.
-    Status,
+    Status {
+        /// Look again and again, until the open release has ended, or until Ctrl-C.
+        #[arg(long)]
+        watch: bool,
+        /// The time between two looks.
+        #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "5s", requires = "watch")]
+        every: Duration,
+    },
+
+    /// List all releases: the open one, and those that have ended.
+    History,
+
+    /// Show what happened in a release, step by step.
+    Show {
+        /// Its id, or a beginning that only one has; `open` for the open one.
+        release: String,
+    },
+
+    /// Take the lease away from a process that is gone.
+    Unlock,
 
     /// Run one step by itself, under the same guards.
     Step {
@@ -124,7 +215,11 @@ pub(crate) enum Command {
     },
 
     /// Write a commented stack file to begin with.
-    Init,
+    Init {
+        /// Make the table that the stack file's store is to be kept in, instead.
+        #[arg(long)]
+        create_table: bool,
+    },
 }
 
 /// What a policy is to allow.
@@ -166,15 +261,38 @@ impl Command {
             Self::Plan { .. } => "plan",
             Self::Deploy { .. } => "deploy",
             Self::Prepare { .. } => "prepare",
-            Self::Promote => "promote",
-            Self::Retire => "retire",
+            Self::Test { .. } => "test",
+            Self::Promote { .. } => "promote",
+            Self::Retire { .. } => "retire",
             Self::Rollback { .. } => "rollback",
-            Self::Status => "status",
+            Self::Retry { .. } => "retry",
+            Self::Skip { .. } => "skip",
+            Self::Override { .. } => "override",
+            Self::Approve { .. } => "approve",
+            Self::Reject { .. } => "reject",
+            Self::Status { .. } => "status",
+            Self::History => "history",
+            Self::Show { .. } => "show",
+            Self::Unlock => "unlock",
             Self::Step { .. } => "step",
             Self::Rehearse(_) => "rehearse",
             Self::IamPolicy { .. } => "iam-policy",
-            Self::Init => "init",
+            Self::Init { .. } => "init",
         }
+    }
+
+    /// Returns whether it looks at the account, and not at the store alone.
+    pub(crate) fn asks_aws(&self) -> bool {
+        !matches!(
+            self,
+            Self::Skip { .. }
+                | Self::Override { .. }
+                | Self::Approve { .. }
+                | Self::Reject { .. }
+                | Self::History
+                | Self::Show { .. }
+                | Self::Unlock
+        )
     }
 }
 

@@ -1,7 +1,7 @@
 //! What each command does.
 
 use bluegreen_core::StackReference;
-use bluegreen_deploy::{Error, Outcome, Phase, Pointer, Store};
+use bluegreen_deploy::{Error, Phase, Pointer, Store};
 
 use crate::{
     cli::{Cli, Command},
@@ -9,12 +9,15 @@ use crate::{
     init,
     output::{self, Failure},
     session::{Session, can_ask},
+    status,
 };
 
 /// Runs the command that was typed.
 pub(crate) async fn run(cli: &Cli) -> Result<Exit, Failure> {
-    if let Command::Init = cli.command {
-        return init::write(cli);
+    match cli.command {
+        Command::Init { create_table: false } => return init::write(cli),
+        Command::Init { create_table: true } => return init::create_table(cli).await,
+        _ => {}
     }
     let session = Session::open(cli).await?;
     match &cli.command {
@@ -26,15 +29,40 @@ pub(crate) async fn run(cli: &Cli) -> Result<Exit, Failure> {
             let work = session.phases(*to, Phase::Prepare, until.unwrap_or(last));
             session.within(*timeout, work).await
         }
-        Command::Prepare { to } => session.phases(*to, Phase::Prepare, Phase::Prepare).await,
-        Command::Promote => session.phases(None, Phase::Promote, Phase::Promote).await,
-        Command::Retire => session.phases(None, Phase::Hold, Phase::Retire).await,
-        Command::Rollback { accept_data_loss } => session.rollback(*accept_data_loss).await,
-        Command::Status => session.status().await,
+        Command::Prepare { to, replan } => {
+            session.with_replan(*replan).phases(*to, Phase::Prepare, Phase::Prepare).await
+        }
+        Command::Test { replan } => {
+            session.with_replan(*replan).phases(None, Phase::Test, Phase::Test).await
+        }
+        Command::Promote { replan } => {
+            session.with_replan(*replan).phases(None, Phase::Promote, Phase::Promote).await
+        }
+        Command::Retire { replan } => {
+            session.with_replan(*replan).phases(None, Phase::Hold, Phase::Retire).await
+        }
+        Command::Rollback { accept_data_loss, rebuild, replan } => {
+            session.with_replan(*replan).rollback(*accept_data_loss, *rebuild).await
+        }
+        Command::Retry { step, replan } => {
+            session.with_replan(*replan).retry(step.as_deref()).await
+        }
+        Command::Skip { step, reason } => session.skip(step, reason).await,
+        Command::Override { name, reason } => session.let_pass(name, reason).await,
+        Command::Approve { gate, reason } => {
+            let reason = reason.as_deref().unwrap_or("approved");
+            session.judge(gate.as_deref(), true, reason).await
+        }
+        Command::Reject { gate, reason } => session.judge(gate.as_deref(), false, reason).await,
+        Command::Status { watch: false, .. } => session.status().await,
+        Command::Status { watch: true, every } => session.watch(*every).await,
+        Command::History => session.history().await,
+        Command::Show { release } => session.show(release).await,
+        Command::Unlock => session.unlock().await,
         Command::Step { name, stack, resource } => {
             session.step(name, *stack, resource.as_deref()).await
         }
-        Command::Init | Command::IamPolicy { .. } | Command::Rehearse(_) => {
+        Command::Init { .. } | Command::IamPolicy { .. } | Command::Rehearse(_) => {
             unreachable!("it has no session")
         }
     }
@@ -46,7 +74,7 @@ impl Session<'_> {
         let status = self.engine.status(store.as_ref()).await?;
         drop(store);
         if !self.cli.json {
-            output::status(&self.file, &self.account, &status);
+            print!("{}", status::text(&self.file, &self.account, &status));
         }
         let seen = self.engine.traffic(active).await?;
         if !seen.agrees_with(active) {
@@ -104,59 +132,37 @@ impl Session<'_> {
         from: Phase,
         until: Phase,
     ) -> Result<Exit, Failure> {
-        let store = self.store().await?;
-        let open = store.release().map(|it| it.target);
-        let to = match (to, open) {
-            (Some(to), _) | (None, Some(to)) => to,
-            (None, None) if from > Phase::Prepare => {
-                return Err(Failure::Engine(Error::refused(
-                    "no release is open: `bluegreen prepare` opens one",
-                )));
-            }
-            (None, None) => {
-                let to = store.pointer().active.partner();
-                if !can_ask(self.cli) {
-                    let reason = format!("which stack? Nobody can be asked here: say `--to {to}`");
-                    return Err(Failure::Engine(Error::refused(reason)));
-                }
-                self.confirm(&format!("Move production to stack {to}?"))?;
-                to
-            }
+        let to = match to {
+            Some(to) => to,
+            None => self.target(from).await?,
         };
-        let plan = self.plan_for(&store, to)?;
-        let report = self.engine.run(&store, &plan, from, until).await;
-        store.close().await?;
-        let report = report?;
+        let report = self
+            .in_store(async |store: &Store| {
+                let plan = self.plan_for(store, to)?;
+                Ok(self.engine.run(store, &plan, from, until).await?)
+            })
+            .await?;
         output::report(self.cli, &report);
         Ok(report.outcome.into())
     }
 
-    async fn rollback(&self, accept_data_loss: bool) -> Result<Exit, Failure> {
-        let store = self.store().await?;
-        let Some(release) = store.release() else {
-            return Err(Failure::Engine(Error::refused("no release is open")));
-        };
-        let plan = self.engine.plan_of(&release)?;
-        let lost: Vec<String> = plan
-            .steps()
-            .iter()
-            .map(|it| &it.step)
-            .filter(|it| it.undo().is_none() && release.journal.changed().contains(&it.id().key()))
-            .map(|it| it.id().to_string())
-            .collect();
-        let but = match lost.as_slice() {
-            [] => String::new(),
-            lost => format!(" What cannot be taken back: {}.", lost.join(", ")),
-        };
-        self.confirm(&format!("Take release {} to {} back?{but}", release.id, release.target))?;
-        let report = self.engine.rollback(&store, &plan, accept_data_loss).await;
-        store.close().await?;
-        let report = report?;
-        output::report(self.cli, &report);
-        Ok(match report.outcome {
-            Outcome::TakenBack => Exit::Done,
-            outcome => outcome.into(),
-        })
+    /// Returns the target of the open release, or asks for one.
+    async fn target(&self, from: Phase) -> Result<StackReference, Failure> {
+        let store = self.read_store().await?;
+        if let Some(release) = store.release() {
+            return Ok(release.target);
+        }
+        if from > Phase::Prepare {
+            let reason = "no release is open: `bluegreen prepare` opens one";
+            return Err(Failure::Engine(Error::refused(reason)));
+        }
+        let to = store.pointer().active.partner();
+        if !can_ask(self.cli) {
+            let reason = format!("which stack? Nobody can be asked here: say `--to {to}`");
+            return Err(Failure::Engine(Error::refused(reason)));
+        }
+        self.confirm(&format!("Move production to stack {to}?"))?;
+        Ok(to)
     }
 
     async fn step(
@@ -165,22 +171,12 @@ impl Session<'_> {
         stack: StackReference,
         resource: Option<&str>,
     ) -> Result<Exit, Failure> {
-        let store = self.store().await?;
-        let report = self.engine.step(&store, name, stack, resource).await;
-        store.close().await?;
-        let report = report?;
+        let report = self
+            .in_store(async |store: &Store| {
+                Ok(self.engine.step(store, name, stack, resource).await?)
+            })
+            .await?;
         output::report(self.cli, &report);
         Ok(report.outcome.into())
-    }
-
-    async fn status(&self) -> Result<Exit, Failure> {
-        let store = self.look_into_store().await?;
-        let status = self.engine.status(store.as_ref()).await?;
-        if self.cli.json {
-            output::status_json(&self.file, &self.account, &status);
-        } else {
-            output::status(&self.file, &self.account, &status);
-        }
-        Ok(Exit::Done)
     }
 }

@@ -4,9 +4,11 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what a command does")]
 
 mod aws;
+mod back;
 mod cli;
 mod commands;
 mod exit;
+mod history;
 mod iam_policy;
 mod init;
 mod live;
@@ -14,6 +16,10 @@ mod output;
 mod rehearse;
 mod session;
 mod stack_file;
+mod status;
+mod timeline;
+mod unlock;
+mod words;
 
 use clap::Parser;
 

@@ -4,8 +4,7 @@ use std::{fmt::Write, time::Duration};
 
 use bluegreen_core::StackReference;
 use bluegreen_deploy::{
-    Error, Outcome, Report, Status, StepReport, StepState, chain,
-    stack_file::{StackFile, StackFileError},
+    Error, Outcome, Report, StepReport, StepState, chain, stack_file::StackFileError,
 };
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource};
 use serde::Serialize;
@@ -112,17 +111,6 @@ pub(crate) fn complaints(report: &Report) {
     }
 }
 
-/// Prints how everything is.
-pub(crate) fn status(file: &StackFile, account: &str, status: &Status) {
-    print!("{}", status_text(file, account, status));
-}
-
-/// Prints how everything is, as JSON.
-pub(crate) fn status_json(file: &StackFile, account: &str, status: &Status) {
-    let outcome = json!({ "outcome": "done", "name": file.name, "account": account });
-    document("status", merged(outcome, status));
-}
-
 /// Prints that a stack was taken for the active one.
 pub(crate) fn adopted(cli: &Cli, active: StackReference, store: &str) {
     if cli.json {
@@ -148,7 +136,7 @@ pub(crate) fn document(command: &str, body: impl Serialize) {
     println!("{:#}", merged(head, body));
 }
 
-fn merged(head: Value, body: impl Serialize) -> Value {
+pub(crate) fn merged(head: Value, body: impl Serialize) -> Value {
     let mut all = head;
     if let (Value::Object(all), Ok(Value::Object(body))) = (&mut all, serde_json::to_value(body)) {
         all.extend(body);
@@ -274,52 +262,6 @@ pub(crate) fn step_text(step: &StepReport) -> String {
     };
     let took = step.took.map(duration).unwrap_or_default();
     format!("{:<44} {took:>8}  {what}", step.step.to_string()).trim_end().to_owned()
-}
-
-fn status_text(file: &StackFile, account: &str, status: &Status) -> String {
-    let mut text = String::new();
-    let _ = writeln!(text, "{} in {} (account {account})", file.name, file.region);
-    let _ = match &status.pointer {
-        Some(pointer) => writeln!(
-            text,
-            "active: {} since {} ({})",
-            pointer.active,
-            humantime::format_rfc3339_seconds(pointer.since),
-            pointer.reason
-        ),
-        None => writeln!(text, "active: not known; say it with `bluegreen adopt`"),
-    };
-    let disagree = if status.agrees || status.pointer.is_none() { "" } else { "  <- disagrees" };
-    let _ = writeln!(text, "traffic: {}{disagree}", status.traffic);
-    let _ = match &status.release {
-        Some(release) => {
-            let ended: Vec<String> = release.phases.keys().map(ToString::to_string).collect();
-            writeln!(
-                text,
-                "release: {} to {} is open since {}; {} steps have succeeded; ended: {}",
-                release.id,
-                release.target,
-                humantime::format_rfc3339_seconds(release.opened.0),
-                release.succeeded.len(),
-                if ended.is_empty() { "no phase".to_owned() } else { ended.join(", ") }
-            )
-        }
-        None => writeln!(text, "release: none is open"),
-    };
-    for resource in &status.resources {
-        let state = resource
-            .state
-            .clone()
-            .or_else(|| resource.error.as_ref().map(|it| format!("not known: {it}")));
-        let _ = writeln!(
-            text,
-            "  {:<24} {}  {}",
-            resource.resource,
-            resource.stack,
-            state.unwrap_or_default()
-        );
-    }
-    text
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use std::{
     io::{self, IsTerminal, Write},
-    path::Path,
     pin::pin,
     sync::Arc,
     time::Duration,
@@ -29,6 +28,7 @@ pub(crate) struct Session<'a> {
     pub(crate) cli: &'a Cli,
     pub(crate) file: StackFile,
     pub(crate) engine: Engine,
+    /// The account of the credentials; empty where it was not asked for.
     pub(crate) account: String,
     pub(crate) clock: Clock,
     pub(crate) cancel: CancellationToken,
@@ -37,21 +37,24 @@ pub(crate) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Reads the stack file, and connects to what it names. Nothing but the account is asked for.
+    /// Reads the stack file, and connects to what it names. Nothing but the account is asked for, and not even that
+    /// by commands that only read and write the store.
     pub(crate) async fn open(cli: &'a Cli) -> Result<Self, Failure> {
         let file = stack_file::read(&cli.file)?;
-        let folder = match cli.file.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-            _ => Path::new(".").to_owned(),
-        };
+        let folder = stack_file::folder(&cli.file);
 
         let elsewhere = aws::endpoint_variables();
-        if !elsewhere.is_empty() {
+        if cli.command.asks_aws() && !elsewhere.is_empty() {
             eprintln!("warning: calls go elsewhere than to AWS: {}", elsewhere.join(", "));
         }
         let sdk = aws::configuration(&file).await;
-        let account = aws::account(&sdk, &file).await?;
-        aws::refuse_other_accounts(&file, &account)?;
+        let account = if cli.command.asks_aws() {
+            let account = aws::account(&sdk, &file).await?;
+            aws::refuse_other_accounts(&file, &account)?;
+            account
+        } else {
+            String::new()
+        };
         let cancel = CancellationToken::new();
         live::cancel_on_signal(cancel.clone());
         let clock = Clock::system();
@@ -101,6 +104,26 @@ impl<'a> Session<'a> {
         Owner { name, clock: self.clock.clone() }
     }
 
+    /// Opens the store to read; refused without one.
+    pub(crate) async fn read_store(&self) -> Result<Store, Failure> {
+        self.look_into_store().await?.ok_or_else(|| self.no_store())
+    }
+
+    /// Does `work` under the lease, and gives it back however that ends.
+    ///
+    /// Questions are asked before: a lease is not renewed while somebody thinks.
+    pub(crate) async fn in_store<T>(
+        &self,
+        work: impl AsyncFnOnce(&Store) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let store = self.store().await?;
+        let done = work(&store).await;
+        let closed = store.close().await;
+        let done = done?;
+        closed?;
+        Ok(done)
+    }
+
     /// Opens the store to read; `None` without one.
     pub(crate) async fn look_into_store(&self) -> Result<Option<Store>, Failure> {
         Ok(Store::open(self.storage(), &self.file.name).await?)
@@ -116,15 +139,17 @@ impl<'a> Session<'a> {
             );
         };
         let store = Store::lock(self.storage(), &self.file.name, &self.owner(), watching).await?;
-        let store = store.ok_or_else(|| {
-            Failure::Engine(Error::refused(format!(
-                "there is no store in `{}`: which stack is active is never assumed; say it with \
-                 `bluegreen adopt --active a` (or b)",
-                self.storage.place()
-            )))
-        })?;
+        let store = store.ok_or_else(|| self.no_store())?;
         self.fence.follow(&store);
         Ok(store)
+    }
+
+    fn no_store(&self) -> Failure {
+        Failure::Engine(Error::refused(format!(
+            "there is no store in `{}`: which stack is active is never assumed; say it with \
+             `bluegreen adopt --active a` (or b)",
+            self.storage.place()
+        )))
     }
 
     /// Returns the plan of a move to the stack `to`, or of the open release.
