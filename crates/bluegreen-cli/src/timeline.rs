@@ -7,6 +7,7 @@ use std::{
 };
 
 use bluegreen_deploy::{Entry, Release, StepEvent};
+use serde_json::Value;
 
 use crate::output::duration;
 
@@ -68,19 +69,23 @@ pub(crate) fn text(release: &Release, now: SystemTime) -> String {
             writeln!(text, "\npasses {name}: {} at {}: {}", word.who, at(word.at.0), word.reason);
     }
     for (gate, verdict) in release.verdicts() {
-        let said = if verdict["approved"] == true { "approved" } else { "rejected" };
-        let word = |key: &str| verdict[key].as_str().unwrap_or("?").to_owned();
-        let (who, at, reason) = (word("who"), word("at"), word("reason"));
-        let _ = writeln!(text, "\n{gate} {said}: {who} at {at}: {reason}");
+        let _ = writeln!(text, "\n{gate} {}", verdict_text(&verdict));
     }
     text
+}
+
+/// Says what somebody has decided about a gate.
+fn verdict_text(verdict: &Value) -> String {
+    let said = if verdict["approved"] == true { "approved" } else { "rejected" };
+    let word = |key: &str| verdict[key].as_str().unwrap_or("not known").to_owned();
+    format!("{said}: {} at {}: {}", word("who"), word("at"), word("reason"))
 }
 
 /// Says how a release has ended: the word of its outcome, `open`, or `going back`.
 pub(crate) fn outcome(release: &Release) -> String {
     match (&release.ended, release.going_back) {
         (Some(ended), _) => match serde_json::to_value(ended.outcome) {
-            Ok(serde_json::Value::String(word)) => word,
+            Ok(Value::String(word)) => word,
             _ => "ended".to_owned(),
         },
         (None, Some(_)) => "going-back".to_owned(),
@@ -113,7 +118,8 @@ fn end(release: &Release, now: SystemTime) -> SystemTime {
 
 /// Gathers the entries of each step, in the order in which their turns came.
 fn rows(entries: &[Entry]) -> Vec<Row<'_>> {
-    let mut rows: BTreeMap<(&str, bool), Row<'_>> = BTreeMap::new();
+    let mut rows: Vec<Row<'_>> = Vec::new();
+    let mut places = BTreeMap::new();
     for entry in entries {
         let is_undo = matches!(
             entry.event,
@@ -122,13 +128,17 @@ fn rows(entries: &[Entry]) -> Vec<Row<'_>> {
                 | StepEvent::UndoFailed
                 | StepEvent::UndoSkipped
         );
-        let row = rows.entry((&entry.step, is_undo)).or_insert_with(|| Row {
-            step: &entry.step,
-            is_undo,
-            turns: Vec::new(),
-            last: entry,
-            who: Vec::new(),
+        let place = *places.entry((&entry.step, is_undo)).or_insert_with(|| {
+            rows.push(Row {
+                step: &entry.step,
+                is_undo,
+                turns: Vec::new(),
+                last: entry,
+                who: Vec::new(),
+            });
+            rows.len() - 1
         });
+        let row = &mut rows[place];
         row.last = entry;
         if !row.who.contains(&entry.who.as_str()) {
             row.who.push(&entry.who);
@@ -147,8 +157,7 @@ fn rows(entries: &[Entry]) -> Vec<Row<'_>> {
             }),
         }
     }
-    let mut rows: Vec<Row<'_>> = rows.into_values().collect();
-    rows.sort_by_key(|it| (it.turns.first().map(|it| it.began), it.is_undo));
+    rows.sort_by_key(|it| it.turns.first().map(|it| it.began));
     rows
 }
 

@@ -1,6 +1,7 @@
 //! Bars and rows.
 
 use bluegreen_deploy::Moment;
+use serde_json::json;
 
 use super::*;
 
@@ -74,4 +75,11 @@ fn a_step_is_named_as_people_read_it() {
     assert_eq!(name("active.switch//b"), "active.switch on b");
     assert_eq!(name("own.step/a/b/a"), "own.step a/b on a");
     assert_eq!(name("odd"), "odd");
+}
+
+#[test]
+fn a_verdict_says_who_gave_it_when_and_why() {
+    let verdict = json!({ "approved": false, "who": "7 on here", "reason": "slow", "at": "1970-01-01T00:00:00Z" });
+
+    assert_eq!(verdict_text(&verdict), "rejected: 7 on here at 1970-01-01T00:00:00Z: slow");
 }

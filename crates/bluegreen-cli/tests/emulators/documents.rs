@@ -14,6 +14,7 @@ fn settled(shop: &Shop, document: Value) -> Value {
         Value::Object(entries) => {
             let entries = entries.into_iter().map(|(key, value)| match key.as_str() {
                 "took-ms" if value.is_u64() => (key, json!("[ms]")),
+                "by" if value.is_string() => (key, json!("[owner]")),
                 _ => (settle(&key), settled(shop, value)),
             });
             Value::Object(entries.collect())

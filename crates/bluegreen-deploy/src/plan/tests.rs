@@ -370,3 +370,22 @@ impl Step for Loud {
         Vec::new()
     }
 }
+
+#[test]
+fn what_waited_for_a_step_that_is_left_out_waits_for_what_that_one_waited_for() {
+    let pairs = vec![pair(
+        "sqs",
+        "ingest",
+        &[("sqs.purge", B), ("sns.enable", B), ("sns.settle", B), ("ecs.enable", B)],
+    )];
+
+    let whole = plan(pairs);
+    let less = whole.without(|it| it.step.id().name == "sns.enable");
+
+    assert!(!less.steps().iter().any(|it| it.step.id().name == "sns.enable"));
+    let purge = "sqs.purge ingest on b";
+    let settle = waits_for(&less, Phase::Prepare, "sns.settle");
+    assert_eq!(settle, set(&["standby.idle on b", purge]), "by way of what was left out");
+    let enable = waits_for(&less, Phase::Prepare, "ecs.enable");
+    assert_eq!(enable, set(&["standby.idle on b", purge, "sns.settle ingest on b"]));
+}

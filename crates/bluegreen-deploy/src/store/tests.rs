@@ -89,6 +89,19 @@ async fn what_is_written_is_there_for_the_next_process() {
 }
 
 #[tokio::test]
+async fn the_verdicts_of_a_release_are_told_without_what_else_was_noted() {
+    let folder = folder();
+    let store = adopted(&folder, A).await;
+    let id = open_release(&store).await.id.clone();
+    store.set_note("verdict/looks-good", json!({ "approved": true })).await.unwrap();
+    store.set_note("models-remembered", json!(true)).await.unwrap();
+
+    let verdicts = store.past(&id).await.unwrap().unwrap().verdicts();
+
+    assert_eq!(json!(verdicts), json!({ "looks-good": { "approved": true } }));
+}
+
+#[tokio::test]
 async fn past_releases_are_listed_and_shown_after_the_next_was_opened() {
     let folder = folder();
     let store = adopted(&folder, A).await;

@@ -359,3 +359,25 @@ async fn a_release_does_not_end_while_somebody_has_moved_traffic_back() {
     assert_eq!((ended.outcome, store.release()), (Outcome::Done, None));
     assert_eq!(logged(&log), ["ecs.disable worker on a"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_release_says_when_it_ends_the_way_back_to_the_one_before() {
+    let log = log();
+    let purge = Probe::new("sqs.purge", "ingest", A, &log).destroys();
+    let (engine, store) = (engine(SERVED, None, vec![purge]), store(A));
+
+    let first = engine.look(&store, &engine.plan(B).unwrap(), &Phase::ALL).await.unwrap();
+    let there = deploy(&engine, &store, B).await;
+    let plan = engine.plan(A).unwrap();
+    let planned = engine.look(&store, &plan, &Phase::ALL).await.unwrap();
+    let began = engine.deploy(&store, &plan, Phase::Prepare).await.unwrap();
+    let again = engine.deploy(&store, &plan, Phase::Prepare).await.unwrap();
+
+    assert_eq!((first.warnings.len(), there.warnings.len()), (0, 0), "there was none before");
+    for report in [planned, began] {
+        let [warning] = report.warnings.as_slice() else { panic!("{report:?}") };
+        assert!(warning.contains("sqs.purge ingest on a"), "{warning}");
+        assert!(warning.contains(there.release.as_ref().unwrap()), "{warning}");
+    }
+    assert_eq!(again.warnings.len(), 0, "it is said when a release is opened");
+}

@@ -1,0 +1,51 @@
+//! Who is at work on a store, and `unlock`.
+
+use std::sync::Arc;
+
+use bluegreen_core::Clock;
+use bluegreen_deploy::{FileStorage, Owner, Store};
+
+use crate::Shop;
+
+/// Takes the lease of a shop's store, as another process does.
+async fn lock(shop: &Shop) -> Store {
+    let storage = FileStorage::new(&shop.folder.path().join(".bluegreen"), "shop");
+    let owner = Owner { name: "7 on there".to_owned(), clock: Clock::system() };
+    Store::lock(Arc::new(storage), "shop", &owner, |_, _| {}).await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn while_another_process_is_at_work_commands_end_with_4_and_it_is_named() {
+    let shop = Shop::new();
+    let store = lock(&shop).await;
+
+    let locked = shop.run(&["deploy", "--to", "b", "--json"]).ended_with(4);
+    let status = shop.run(&["status"]).ended_with(0);
+    store.close().await.unwrap();
+    shop.run(&["deploy", "--to", "b"]).ended_with(0);
+
+    assert_eq!(locked.json()["outcome"], "locked");
+    assert!(locked.err().contains("7 on there"), "{}", locked.err());
+    assert!(status.out().contains("lease: held by 7 on there"), "{}", status.out());
+}
+
+#[tokio::test]
+async fn a_lock_in_a_folder_ends_with_its_process_which_unlock_names() {
+    let shop = Shop::new();
+    let store = lock(&shop).await;
+
+    let refused = shop.run(&["unlock", "--yes"]).ended_with(3);
+    store.close().await.unwrap();
+    let free = shop.run(&["unlock", "--json"]).ended_with(0);
+
+    assert!(refused.err().contains("7 on there"), "{}", refused.err());
+    assert!(refused.err().contains("end the process"), "{}", refused.err());
+    assert!(free.json()["taken-from"].is_null());
+}
+
+#[test]
+fn a_lease_that_nobody_holds_is_said_to_be_free() {
+    let ended = Shop::new().run(&["unlock"]).ended_with(0);
+
+    assert_eq!(ended.out(), "nobody holds the lease\n");
+}
