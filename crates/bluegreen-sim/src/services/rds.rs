@@ -104,6 +104,16 @@ impl World {
             running::count_seven_days(self, &key);
         }
     }
+
+    /// Gives all instances of a cluster another class, as a replacement of each would in time.
+    pub fn set_instance_class(&mut self, cluster: &str, class: &str) {
+        let names: Vec<_> = self.rds.instances_of(cluster).map(|it| it.name.clone()).collect();
+        for name in names {
+            if let Some(instance) = self.rds.instances.get_mut(&name) {
+                instance.class = class.to_owned();
+            }
+        }
+    }
 }
 
 /// What happens by itself. What was begun anew meanwhile, which the generation tells, happens no more.

@@ -336,6 +336,7 @@ fn attributes(world: &mut World, call: &Call) -> Answer {
             ("ApproximateNumberOfMessagesNotVisible", in_flight.to_string()),
             ("ApproximateNumberOfMessagesDelayed", "0".to_owned()),
             ("QueueArn", queue.arn.clone()),
+            ("VisibilityTimeout", queue.visibility().to_string()),
         ]
         .map(|(name, it)| (name.to_owned(), it.into())),
     );
