@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bluegreen_core::StackReference;
-use bluegreen_deploy::stack_file::{Feed, StackFile, Traffic};
+use bluegreen_deploy::stack_file::{ConsumerKind, Feed, StackFile, Traffic};
 use bluegreen_sim::{Change, Event, World};
 
 /// Something that somebody does in the middle of a release: when so many steps have begun, and later by so long.
@@ -109,6 +109,24 @@ pub(crate) fn mend(
     if file.traffic != Traffic::None && world.traffic.on() != Some(active) && !moves {
         world.arrive(active);
         mended = true;
+    }
+    // What was switched off by hand, and should be on where production is or is about to be, is switched on again.
+    if meddled == Some(What::SwitchRule) {
+        let target = if moves { active.partner() } else { active };
+        if let Some(it) = file.lambda.first() {
+            let rule = |stack| format!("{}-regularly", it.settings.config.functions.of(stack));
+            let is_on = |name: &str| world.events.rules().any(|it| it.name == name && it.is_on());
+            let wanted = match it.settings.rules {
+                ConsumerKind::Mirror => true,
+                // Never on both: what is not handed over yet is not for people to switch on.
+                ConsumerKind::Exclusive => !moves && !is_on(&rule(target.partner())),
+                ConsumerKind::Off => false,
+            };
+            if wanted {
+                let change = Change::SwitchRule("default".to_owned(), rule(target), true);
+                world.schedule(Duration::ZERO, Event::Change(change));
+            }
+        }
     }
     // So does the work go back that went with the traffic, where nobody does it any more.
     if meddled == Some(What::MoveTraffic) {

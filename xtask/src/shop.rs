@@ -8,9 +8,13 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 /// The waits of the stack file that are for AWS and for people, not for emulators.
-const WAITS: [&str; 4] = ["hold", "settle", "drained-for", "caught-up-for"];
+const WAITS: [&str; 5] = ["hold", "settle", "drained-for", "caught-up-for", "watch"];
 
-/// Copies `examples/shop` to the folder `to`, which is emptied before, with all waits `0s`.
+/// What the stack file says of connections, and what it says where nobody publishes metrics.
+const CONNECTIONS: [&str; 2] = ["connections = \"none\"", "connections = \"ignore\""];
+
+/// Copies `examples/shop` to the folder `to`, which is emptied before, with all waits `0s` and without what is asked of
+/// metrics.
 ///
 /// Returns where the stack file is.
 ///
@@ -48,10 +52,11 @@ fn without_waits(text: &str) -> Result<String> {
         None => line.to_owned(),
     });
     let changed = lines.collect::<Vec<_>>().join("\n") + "\n";
+    let [asked, ignored] = CONNECTIONS;
     for key in WAITS {
         ensure!(seen.contains(&key), "the stack file of the shop has no `{key}`");
     }
-    Ok(changed)
+    Ok(changed.replace(asked, ignored))
 }
 
 /// Reads the name and the quoted value of a wait from a line; another line has none.
@@ -69,15 +74,16 @@ mod tests {
     #[test]
     fn waits_become_nothing_and_the_rest_stays() {
         let text = "[release]\nhold = \"1h\"   # both are fed\n# hold = \"2h\"\n\
-                    settle=\"15m\"\n  drained-for = \"3m\"\ncaught-up-for = \"3m\"\n\
-                    lease = \"30s\"\n";
+                    settle=\"15m\"\n  drained-for = \"3m\"\nlease = \"30s\"\ncaught-up-for = \"3m\"\nwatch = \"1m\"\n\
+                    connections = \"none\"\n";
 
         let changed = without_waits(text).unwrap();
 
         assert_eq!(
             changed,
             "[release]\nhold = \"0s\"   # both are fed\n# hold = \"2h\"\n\
-             settle=\"0s\"\n  drained-for = \"0s\"\ncaught-up-for = \"0s\"\nlease = \"30s\"\n"
+             settle=\"0s\"\n  drained-for = \"0s\"\nlease = \"30s\"\ncaught-up-for = \"0s\"\nwatch = \"0s\"\n\
+             connections = \"ignore\"\n"
         );
     }
 
@@ -107,6 +113,7 @@ mod tests {
         assert_eq!(names(&folder), names(&root.join("examples/shop")));
         assert!(waits.len() >= WAITS.len());
         assert!(waits.iter().all(|it| *it == "\"0s\""), "{waits:?}");
+        assert!(text.contains("connections = \"ignore\""), "{text}");
         fs::remove_dir_all(folder).unwrap();
     }
 }

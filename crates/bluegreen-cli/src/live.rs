@@ -133,6 +133,9 @@ fn line(event: &Event) -> Option<String> {
             format!("release {id} is taken back: {}", counted(*steps))
         }
         Event::PhaseStarted { phase, steps } => format!("{phase}: {}", counted(*steps)),
+        Event::Guards { phase, lasts } => {
+            format!("guardrails before {phase}: two looks, {} apart", duration(*lasts))
+        }
         Event::PhaseEnded { phase } => format!("{phase}: done"),
         Event::StepStarted { .. } => return None,
         Event::StepActs { step, from, to } => format!("  {step}: {from} -> {to}"),

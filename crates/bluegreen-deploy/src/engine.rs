@@ -3,6 +3,7 @@
 mod alone;
 mod changed_plan;
 mod first_look;
+mod guardrails;
 mod release;
 mod reverse;
 mod status;
@@ -29,7 +30,7 @@ use crate::{
     Context, Effect, Event, Limits, Mover, Outcome, Outside, Plan, Release, Report, Resource,
     Result, Round, Rounds, SourceQueue, Step, Store, TrafficSeen, guard,
     outside::Direct,
-    stack_file::{OnFailure, PaceSettings, StackFile, Traffic},
+    stack_file::{GuardrailSettings, OnFailure, PaceSettings, StackFile, Traffic},
     steps::{Hold, Idle, MoveTraffic, SwitchActive},
     traffic::Movers,
 };
@@ -45,6 +46,7 @@ pub type Watcher = Arc<dyn Fn(Event) + Send + Sync>;
 pub struct Engine {
     pub(crate) hold: Duration,
     pub(crate) on_failure: OnFailure,
+    pub(crate) guardrails: GuardrailSettings,
     /// What the tables of the stack file say that are no resource's.
     pub(crate) own_tables: BTreeMap<String, Value>,
     /// Whether an open release goes on under a changed plan.
@@ -78,6 +80,7 @@ impl Engine {
         Self {
             hold: file.release.hold,
             on_failure: file.release.on_failure,
+            guardrails: file.release.guardrails.clone(),
             own_tables: own_tables(file),
             replan: false,
             slots: Semaphore::new(file.pace.at_once),
@@ -132,7 +135,8 @@ impl Engine {
         }
         if *self.traffic.traffic() != Traffic::Undeclared {
             let movers = Arc::clone(&self.traffic);
-            whole.push(Arc::new(SwitchActive { movers, to }));
+            let resources = self.resources.clone();
+            whole.push(Arc::new(SwitchActive { movers, to, resources }));
             whole.push(Arc::new(Hold { to, hold: self.hold }));
         }
         Plan::new(to, &self.resources, whole)

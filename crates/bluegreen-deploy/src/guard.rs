@@ -1,6 +1,6 @@
 //! What keeps a step from harming the active stack.
 
-use crate::{Effect, Error, Result, StepId, TrafficSeen};
+use crate::{Effect, Error, Guardrail, Result, StepId, TrafficSeen};
 use bluegreen_core::StackReference;
 
 /// Refuses a step that would turn something off or destroy something on the active stack, or while pointer
@@ -20,12 +20,14 @@ pub(crate) fn allow(
         return Err(Error::refused(format!(
             "`{step}` {does} on {stack}, and the pointer says that {active} is active, while traffic is \
              {traffic}: go on with the release that moves it, or set the pointer right with \
-             `bluegreen adopt`"
+             `bluegreen adopt` (`{}`)",
+            Guardrail::PointerAgrees
         )));
     }
     if stack == active {
         return Err(Error::refused(format!(
-            "`{step}` {does} on {stack}, which is the active stack"
+            "`{step}` {does} on {stack}, which is the active stack (`{}`)",
+            Guardrail::StackNotActive
         )));
     }
     Ok(())

@@ -38,6 +38,13 @@ pub enum Event {
         /// How many steps it has left.
         steps: usize,
     },
+    /// The guardrails before a phase are asked.
+    Guards {
+        /// Which phase.
+        phase: Phase,
+        /// How much time is between their two looks.
+        lasts: Duration,
+    },
     /// A phase has ended well.
     PhaseEnded {
         /// Which.

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use bluegreen_core::StackReference;
 
 use crate::{
-    Context, Permission, Result, Step,
+    Asked, Context, Permission, Result, Step,
     stack_file::{self, ConsumerKind, Feed, Writes},
 };
 
@@ -59,6 +59,22 @@ pub trait Resource: fmt::Debug + Send + Sync {
     ///
     /// Those looks are made whatever the stack file skips.
     fn look_permissions(&self, stack: StackReference) -> Vec<Permission>;
+
+    /// Returns what the resource objects to in the name of a guardrail: each with what was expected and what to do, as
+    /// a fragment that names it.
+    ///
+    /// # Errors
+    ///
+    /// What kept it from being known; a transient one is looked at again.
+    async fn objections(&self, _context: &Context<'_>, _asked: &Asked<'_>) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    /// Returns the permissions that [`objections`](Self::objections) needs besides those of
+    /// [`look_permissions`](Self::look_permissions).
+    fn guardrail_permissions(&self) -> Vec<Permission> {
+        Vec::new()
+    }
 
     /// Returns the name of the stream consumer that `arn` names, if it is one that `retire` removes.
     fn removes_stream_consumer(&self, _arn: &str) -> Option<String> {

@@ -22,6 +22,9 @@ const DEADLINE: Duration = Duration::from_secs(600);
 /// How long those of Aurora may take: clusters start in minutes, readers come in a quarter of an hour.
 const AURORA_DEADLINE: Duration = Duration::from_secs(3600);
 
+/// How long what speaks against an act is waited out.
+pub(crate) const OBJECTIONS_PASS: Duration = Duration::from_secs(600);
+
 /// A step that is to be brought about.
 #[derive(Clone, Debug)]
 pub(crate) struct Task {
@@ -94,6 +97,7 @@ impl Engine {
 
         let own_warnings = Mutex::default();
         let change = Mutex::new(None);
+        let objected = Mutex::new(None);
         let pace = Pace {
             first_look: self.pace.first_look,
             longest_look: self.pace.longest_look,
@@ -107,7 +111,7 @@ impl Engine {
         let waited = Cell::new(false);
         let name = id.to_string();
         let waiting = wait::until(&name, pace, &self.cancel, progress, async || {
-            let round = self.round(store, task, &own_warnings, &change).await;
+            let round = self.round(store, task, &own_warnings, &change, &objected).await;
             let fresh_act = matches!(round, Ok(Look::Acted(_))) && !acted_last_time;
             acted_last_time = matches!(round, Ok(Look::Acted(_)));
             match round {
@@ -197,6 +201,7 @@ impl Engine {
         task: &Task,
         warnings: &Mutex<BTreeSet<String>>,
         change: &Mutex<Option<(String, String)>>,
+        objected: &Mutex<Option<Instant>>,
     ) -> Result<Look<()>> {
         let step = task.step.as_ref();
         let _slot = self.slots.acquire().await;
@@ -214,6 +219,9 @@ impl Engine {
             Inspection::Needed { from, to } => (from, to),
         };
         self.guard(store, step).await?;
+        if let Some(what) = self.objected(store, task, &context, objected).await? {
+            return Ok(Look::Waiting(what));
+        }
         store.check_lease()?;
         store.happened(Happened::new(&task.id(), task.started(), self.clock.now())).await?;
         (self.watcher)(Event::StepActs { step: step.id(), from: from.clone(), to: to.clone() });
@@ -224,6 +232,39 @@ impl Engine {
         }
         step.apply(&context).await?;
         Ok(Look::Acted("the change to settle".to_owned()))
+    }
+
+    /// Asks what speaks against the act. What does is waited out for some minutes, and then refused; of a step by
+    /// itself and of one that takes another back it is only told.
+    async fn objected(
+        &self,
+        store: &Store,
+        task: &Task,
+        context: &Context<'_>,
+        since: &Mutex<Option<Instant>>,
+    ) -> Result<Option<String>> {
+        let release = store.release().filter(|_| task.phase.is_some() && task.undoes.is_none());
+        let Some(release) = release else {
+            match task.step.objections(context).await {
+                Ok(objections) => objections.iter().for_each(|it| context.warn(it.to_string())),
+                Err(err) => context.warn(chain(&err)),
+            }
+            return Ok(None);
+        };
+        let objections = task.step.objections(context).await?;
+        let (first, reasons) = (
+            objections.first().map(|it| it.reason.clone()),
+            self.not_let_through(&release, objections, context.warnings),
+        );
+        let Some(first) = first.filter(|_| !reasons.is_empty()) else {
+            *lock(since) = None;
+            return Ok(None);
+        };
+        let since = *lock(since).get_or_insert_with(Instant::now);
+        if since.elapsed() >= OBJECTIONS_PASS {
+            return Err(Error::Refused { reasons });
+        }
+        Ok(Some(format!("this to pass: {first}")))
     }
 
     fn deadline(&self, subject: &str) -> Duration {
@@ -277,6 +318,11 @@ pub(crate) fn step_report(step: &dyn Step, phase: Option<Phase>, state: StepStat
         irreversible: step.effect() != Effect::Harmless && step.undo().is_none(),
         permissions: step.permissions(),
     }
+}
+
+/// Returns whether an error ends the work without anything having failed.
+pub(crate) fn interrupts(err: &Error) -> bool {
+    failed_state(err) == StepState::Interrupted
 }
 
 fn failed_state(err: &Error) -> StepState {

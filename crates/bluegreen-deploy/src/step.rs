@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use bluegreen_core::{Clock, StackReference};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Error, Limits, Outside, Permission, Result, Round, StepEvent, Store};
+use crate::{Error, Limits, Objection, Outside, Permission, Result, Round, StepEvent, Store};
 
 /// One idempotent action on one resource of one stack.
 ///
@@ -45,6 +45,12 @@ pub trait Step: fmt::Debug + Send + Sync {
     /// It is called after each look that says [`Inspection::Needed`]. What the step must remember to
     /// be taken back is stored before the change.
     async fn apply(&self, context: &Context<'_>) -> Result<()>;
+
+    /// Returns why it should not act now, asked in a release immediately before each act. The engine waits some
+    /// minutes for objections to pass.
+    async fn objections(&self, _context: &Context<'_>) -> Result<Vec<Objection>> {
+        Ok(Vec::new())
+    }
 
     /// Returns how long it may take; `None` is as long as the steps of its service may.
     fn deadline(&self) -> Option<Duration> {

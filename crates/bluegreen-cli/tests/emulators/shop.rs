@@ -134,7 +134,8 @@ impl Shop {
     /// Writes the stack file, with a hold of `hold`.
     pub(crate) fn write_file(&self, hold: &str) {
         let text = format!(
-            "name = \"shop\"\nregion = \"eu-west-1\"\n{}\n\n[release]\nhold = \"{hold}\"\n\n\
+            "name = \"shop\"\nregion = \"eu-west-1\"\n{}\n\n[release]\nhold = \"{hold}\"\n\
+             watch = \"100ms\"\n\n\
              [pace]\nfirst-look = \"50ms\"\nlongest-look = \"1s\"\n\n{}\n",
             self.head,
             self.tables.join("\n\n")
@@ -189,7 +190,7 @@ impl Shop {
         }
         self.account.stop_cluster(&self.of(pair, B)).await;
         let names = self.pair(pair);
-        self.declare(format!("[aurora.{pair}]\nclusters = {names}\nminimum-readers = 1\n{more}"));
+        self.declare(format!("[aurora.{pair}]\nclusters = {names}\nminimum-readers = 1\nconnections = \"ignore\"\n{more}"));
         self.pairs.push(("aurora", pair));
     }
 

@@ -152,22 +152,7 @@ impl Engine {
         context: &Context<'_>,
     ) -> (StepReport, Vec<String>) {
         let step = planned.step.as_ref();
-        let pace = Pace { deadline: PATIENCE, ..self.look_pace() };
-        let looked = wait::until(
-            &step.id().to_string(),
-            pace,
-            &self.cancel,
-            |_| {},
-            async || {
-                let _slot = self.slots.acquire().await;
-                match during(step.id().to_string(), step.inspect(context)).await {
-                    Err(Error::Toolkit(err)) if err.is_transient() => Err(err),
-                    seen => Ok(Look::Ready(seen)),
-                }
-            },
-        )
-        .await;
-        let seen = looked.map_err(Error::from).flatten();
+        let seen = self.looked(&step.id().to_string(), async || step.inspect(context).await).await;
         let reasons = match &seen {
             Ok(Inspection::Blocked { reasons }) | Err(Error::Refused { reasons }) => {
                 reasons.clone()
@@ -175,6 +160,30 @@ impl Engine {
             _ => Vec::new(),
         };
         (run::looked_report(step, planned.phase, seen), reasons)
+    }
+
+    /// Makes the look called `name`, again for a while when AWS throttles it or answers with a fault.
+    pub(super) async fn looked<T>(
+        &self,
+        name: &str,
+        mut look: impl AsyncFnMut() -> Result<T>,
+    ) -> Result<T> {
+        let pace = Pace { deadline: PATIENCE, ..self.look_pace() };
+        let looked = wait::until(
+            name,
+            pace,
+            &self.cancel,
+            |_| {},
+            async || {
+                let _slot = self.slots.acquire().await;
+                match during(name.to_owned(), look()).await {
+                    Err(Error::Toolkit(err)) if err.is_transient() => Err(err),
+                    seen => Ok(Look::Ready(seen)),
+                }
+            },
+        )
+        .await;
+        looked.map_err(Error::from).flatten()
     }
 
     /// Looks for what the stack to come needs though no step changes it.
@@ -203,7 +212,7 @@ impl Engine {
         checks::refusals(&self.resources, &self.queues, context).await
     }
 
-    fn look_pace(&self) -> Pace {
+    pub(super) fn look_pace(&self) -> Pace {
         Pace {
             first_look: self.pace.first_look,
             longest_look: self.pace.longest_look,

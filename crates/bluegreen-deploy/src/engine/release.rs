@@ -10,7 +10,7 @@ use super::{first_look::succeeded, listed, turns::Turn};
 use crate::{
     Engine, Error, Event, Outcome, Phase, Plan, Release, Report, Result, Round, Step, StepEvent,
     StepReport, StepState, Store,
-    run::Task,
+    run::{self, Task},
     stack_file::{OnFailure, Traffic},
     store::Happened,
 };
@@ -111,11 +111,22 @@ impl Engine {
             (self.watcher)(Event::Warning { text: text.clone() });
         }
 
+        let identities = match self.lacks_identities(store, plan) {
+            true => {
+                let warnings = Mutex::default();
+                let context = self.context(store, &warnings, looked.round);
+                Some(self.identities(&context, to.partner()).await?)
+            }
+            false => None,
+        };
         let release = match &open {
             Some(release) => Arc::clone(release),
             None => store.open_release(to, self.clock.now(), self.written(plan)).await?,
         };
         (self.watcher)(Event::Release { id: release.id.clone(), resumed: open.is_some() });
+        if let Some(identities) = identities {
+            self.note_identities(store, identities).await?;
+        }
         let steps = plan.steps();
         self.remember_models(store, steps.into_iter().map(|it| &it.step), looked.round).await?;
         // It asks only what the look has just shown, and nothing has been changed since.
@@ -214,6 +225,14 @@ impl Engine {
                 && let Some(reason) = self.not_promoted(store, plan).await?
             {
                 return Ok((Outcome::Refused, steps, vec![reason]));
+            }
+            match self.not_allowed(store, plan, phase, warnings).await {
+                Ok(refusals) if refusals.is_empty() => {}
+                Ok(refusals) => return Ok((Outcome::Refused, steps, refusals)),
+                Err(err) if run::interrupts(&err) => {
+                    return Ok((Outcome::Interrupted, steps, Vec::new()));
+                }
+                Err(err) => return Err(err),
             }
             let reports = self.run_phase(store, plan, phase, warnings).await?;
             let outcome = paused(phase, &reports);

@@ -3,6 +3,7 @@
 mod alone;
 mod first_look;
 mod gates;
+mod guardrails;
 mod journal;
 mod plan;
 mod release;
@@ -26,8 +27,8 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::{
-    Consumer, Declaration, Error, Inspection, Permission, Phase, Pointer, Source, StepId,
-    StepState,
+    Asked, Consumer, Declaration, Error, Guardrail, Inspection, Permission, Phase, Pointer, Source,
+    StepId, StepState,
     stack_file::{ConsumerKind, Writes},
     steps::testing::{START, adopted, declaration},
 };
@@ -190,6 +191,11 @@ struct Pool {
     shared: bool,
     writes: Option<Writes>,
     hidden: bool,
+    /// What it is, on either stack; it is not there when empty.
+    identity: Arc<Mutex<String>>,
+    /// What it objects to in the first look of a guardrail and in the second, or what becomes of the looks.
+    objects: Mutex<VecDeque<(Guardrail, Result<Vec<String>>)>>,
+    asked: Arc<Mutex<Vec<(Guardrail, bool)>>>,
 }
 
 #[async_trait]
@@ -240,7 +246,19 @@ impl Resource for Pool {
     }
 
     async fn identity(&self, _context: &Context<'_>, stack: StackReference) -> Result<String> {
-        Ok(format!("worker-{stack}"))
+        match self.identity.lock().unwrap().as_str() {
+            "" => Err(missing()),
+            identity => Ok(format!("{identity}-{stack}")),
+        }
+    }
+
+    async fn objections(&self, _context: &Context<'_>, asked: &Asked<'_>) -> Result<Vec<String>> {
+        self.asked.lock().unwrap().push((asked.guardrail, asked.first));
+        let mut objects = self.objects.lock().unwrap();
+        match objects.front() {
+            Some((guardrail, _)) if *guardrail == asked.guardrail => objects.pop_front().unwrap().1,
+            _ => Ok(Vec::new()),
+        }
     }
 }
 
@@ -281,11 +299,14 @@ fn pool(steps: Vec<Probe>) -> Pool {
         shared: false,
         writes: None,
         hidden: false,
+        identity: Arc::new(Mutex::new("worker".to_owned())),
+        objects: Mutex::default(),
+        asked: Arc::default(),
     }
 }
 
 fn engine_of(traffic: &str, pool: Pool) -> Engine {
-    let text = format!("{FILE}{traffic}\n[release]\nhold = \"1h\"\n");
+    let text = format!("{FILE}{traffic}\n[release]\nhold = \"1h\"\nwatch = \"0s\"\n");
     let file = StackFile::parse(&text, Path::new("bluegreen.toml"), &|_| None).unwrap();
     let resources = Resources { all: vec![Arc::new(pool)], queues: Vec::new() };
     Engine::new(&file, Path::new("."), resources, Clock::following_tokio(START))

@@ -1,6 +1,6 @@
 //! Taking a release back.
 
-use std::sync::Mutex;
+use std::{collections::BTreeSet, sync::Mutex};
 
 use super::{listed, turns::Turn};
 use crate::{
@@ -74,11 +74,13 @@ impl Engine {
         let Some(release) = store.release() else {
             return Err(Error::refused("no release is open: there is nothing to take back"));
         };
+        let mut moves_back = false;
         match self.way_back(store, &release, plan) {
             // Decided when it began.
             _ if release.going_back.is_some() => {}
-            WayBack::Standby | WayBack::Instant => {}
-            WayBack::LosesWrites(_) if accept_data_loss => {}
+            WayBack::Standby => {}
+            WayBack::Instant => moves_back = true,
+            WayBack::LosesWrites(_) if accept_data_loss => moves_back = true,
             WayBack::LosesWrites(databases) => {
                 let since = store.pointer().since;
                 return Err(Error::refused(format!(
@@ -97,7 +99,14 @@ impl Engine {
                 )));
             }
         }
-        self.working(store, self.take_back(store, plan)).await
+        let warnings = Mutex::default();
+        if moves_back {
+            self.working(store, self.advice(store, plan, &warnings)).await?;
+        }
+        let report = self.working(store, self.take_back(store, plan)).await?;
+        let warnings: BTreeSet<String> =
+            listed(warnings).into_iter().chain(report.warnings).collect();
+        Ok(Report { warnings: warnings.into_iter().collect(), ..report })
     }
 
     /// Takes back what the open release has changed.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde_json::json;
 
 use crate::{
-    Engine, Error, Moment, Plan, Release, Result, Step, StepEvent, StepId, Store, store::Happened,
+    Engine, Error, Guardrail, Moment, Plan, Release, Result, Step, StepEvent, StepId, Store,
+    store::Happened,
 };
 
 /// The steps without which a release would not know where production is.
@@ -72,14 +73,27 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] without an open release, and for a name that no guardrail has.
+    /// [`Error::Refused`] without an open release, for a name that no guardrail has, and for those without which nobody
+    /// would know where production is.
     pub async fn override_guardrail(&self, store: &Store, name: &str, reason: &str) -> Result<()> {
         open(store)?;
-        if !OVERRIDABLE.contains(&name) {
-            return Err(Error::refused(format!(
-                "no guardrail is called `{name}`: there are {}",
-                OVERRIDABLE.join(", ")
-            )));
+        let found = Guardrail::ALL.into_iter().find(|it| it.name() == name);
+        match found {
+            Some(guardrail) if guardrail.can_be_overridden() => {}
+            Some(guardrail) => {
+                return Err(Error::refused(format!(
+                    "`{guardrail}` is never let through: {} or nothing goes on",
+                    guardrail.sentence()
+                )));
+            }
+            None => {
+                let all = Guardrail::ALL.into_iter().filter(|it| it.can_be_overridden());
+                let names: Vec<&str> = all.map(Guardrail::name).collect();
+                return Err(Error::refused(format!(
+                    "no guardrail is called `{name}`: there are {}",
+                    names.join(", ")
+                )));
+            }
         }
         store.override_guardrail(name, reason, self.clock.now()).await
     }
@@ -123,9 +137,6 @@ impl Engine {
         Ok(gate.clone())
     }
 }
-
-/// What can be let through.
-const OVERRIDABLE: [&str; 1] = ["release.hold"];
 
 fn open(store: &Store) -> Result<Arc<Release>> {
     store.release().ok_or_else(|| Error::refused("no release is open"))

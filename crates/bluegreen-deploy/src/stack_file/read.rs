@@ -38,8 +38,8 @@ use self::{
     table::{Table, is_name, list, nearest},
 };
 use super::{
-    CommandMover, OnFailure, PaceSettings, ReleaseSettings, StackFile, StackFileError,
-    StateSettings, StoreSettings, Traffic,
+    CommandMover, GuardrailSettings, OnFailure, PaceSettings, ReleaseSettings, StackFile,
+    StackFileError, StateSettings, StoreSettings, Traffic,
 };
 
 /// The services that a stack file can have tables of, and whether they are compiled in.
@@ -296,10 +296,26 @@ fn release(root: &mut Table<'_>) -> ReleaseSettings {
             release.not_yet("undo-after", message, "expected no such key");
         }
         let hold = release.duration("hold").unwrap_or(HOLD);
+        let guardrails = guardrails(&mut release);
         release.finish();
-        ReleaseSettings { hold, on_failure }
+        ReleaseSettings { hold, on_failure, guardrails }
     });
-    release.unwrap_or(ReleaseSettings { hold: HOLD, on_failure: OnFailure::default() })
+    release.unwrap_or_else(|| ReleaseSettings {
+        hold: HOLD,
+        on_failure: OnFailure::default(),
+        guardrails: GuardrailSettings::default(),
+    })
+}
+
+fn guardrails(release: &mut Table<'_>) -> GuardrailSettings {
+    let default = GuardrailSettings::default();
+    let letters = release.integer("dead-letters-per-minute", 0..=u32::MAX);
+    let ignored = release.strings("ignore-alarms").unwrap_or_default();
+    GuardrailSettings {
+        watch: release.duration("watch").unwrap_or(default.watch),
+        ignore_alarms: ignored.into_iter().map(|(name, _)| name).collect(),
+        dead_letters_per_minute: letters.unwrap_or(default.dead_letters_per_minute),
+    }
 }
 
 fn pace(root: &mut Table<'_>) -> PaceSettings {

@@ -175,12 +175,35 @@ pub enum StoreSettings {
 }
 
 /// The table `[release]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReleaseSettings {
     /// How long both stacks stay fed after `promote`; 1 h by default.
     pub hold: Duration,
     /// What a failure before `promote` leads to; a pause by default.
     pub on_failure: OnFailure,
+    /// What the guardrails of a release are measured by.
+    pub guardrails: GuardrailSettings,
+}
+
+/// What the guardrails of a release are measured by: keys of the table `[release]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GuardrailSettings {
+    /// How much time is between the two looks before `promote` and before `retire`; 1 m by default.
+    pub watch: Duration,
+    /// The names of alarms that always fire, of either stack; none by default.
+    pub ignore_alarms: BTreeSet<String>,
+    /// How many dead letters may come in a minute to a queue of the target; 1 by default.
+    pub dead_letters_per_minute: u32,
+}
+
+impl Default for GuardrailSettings {
+    fn default() -> Self {
+        Self {
+            watch: Duration::from_secs(60),
+            ignore_alarms: BTreeSet::new(),
+            dead_letters_per_minute: 1,
+        }
+    }
 }
 
 /// What a failure before `promote` leads to.
@@ -230,6 +253,17 @@ pub struct AuroraSettings {
     pub retire: AuroraRetire,
     /// Whether a deleted cluster leaves a snapshot; yes by default.
     pub final_snapshot: bool,
+    /// What of its connections keeps the old cluster from being stopped or deleted; having any by default.
+    pub connections: ConnectionsGuard,
+}
+
+/// What of its connections keeps the old cluster from being stopped or deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionsGuard {
+    /// There must have been none for five minutes.
+    None,
+    /// They are not asked for.
+    Ignore,
 }
 
 /// Who writes to a database.

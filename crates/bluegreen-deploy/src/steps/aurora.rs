@@ -1,6 +1,7 @@
 //! The steps of Aurora clusters: started and scaled out before the move, scaled in and stopped or
 //! deleted after it.
 
+mod guardrails;
 mod retire;
 mod scale;
 mod start;
@@ -14,7 +15,8 @@ use bluegreen_aurora::{AuroraToolkit, Cluster};
 use bluegreen_core::{Pair, StackReference};
 
 use crate::{
-    Context, Declaration, Error, Permission, Resource, Result, Shared, Step, StepId, Wildcard,
+    Asked, Context, Declaration, Error, Permission, Resource, Result, Shared, Step, StepId,
+    Wildcard,
     stack_file::{self, AuroraRetire, AuroraSettings, Writes},
 };
 
@@ -150,6 +152,10 @@ impl Resource for Aurora {
 
     fn look_permissions(&self, _stack: StackReference) -> Vec<Permission> {
         self.looks()
+    }
+
+    async fn objections(&self, context: &Context<'_>, asked: &Asked<'_>) -> Result<Vec<String>> {
+        self.object(context, asked).await
     }
 
     async fn summary(&self, context: &Context<'_>, stack: StackReference) -> Result<String> {

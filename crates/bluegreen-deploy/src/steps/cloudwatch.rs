@@ -1,5 +1,7 @@
 //! [`CloudWatch`], the steps of a table `[cloudwatch.name]`: the actions of alarms are switched.
 
+mod guardrails;
+
 use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
@@ -9,8 +11,8 @@ use serde_json::json;
 
 use super::left_off::LeftOff;
 use crate::{
-    Context, Declaration, Effect, Inspection, Permission, Resource, Result, Shared, Step, StepId,
-    Wildcard, stack_file,
+    Asked, Context, Declaration, Effect, Inspection, Permission, Resource, Result, Shared, Step,
+    StepId, Wildcard, stack_file,
 };
 
 /// The most alarms that AWS switches in one call.
@@ -139,6 +141,10 @@ impl Resource for CloudWatch {
 
     fn look_permissions(&self, _stack: StackReference) -> Vec<Permission> {
         Self::looks()
+    }
+
+    async fn objections(&self, context: &Context<'_>, asked: &Asked<'_>) -> Result<Vec<String>> {
+        self.object(context, asked).await
     }
 
     async fn summary(&self, context: &Context<'_>, stack: StackReference) -> Result<String> {

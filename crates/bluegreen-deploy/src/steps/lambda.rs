@@ -3,6 +3,7 @@
 mod caught_up;
 mod counterpart;
 mod exclusive;
+mod guardrails;
 mod identity;
 mod mappings;
 mod rules;
@@ -29,8 +30,8 @@ use self::{
 };
 use super::drain::{counted, whole_seconds};
 use crate::{
-    Consumer, Context, Declaration, Moment, Permission, Resource, Result, Shared, SourceQueue,
-    Step, Wildcard,
+    Asked, Consumer, Context, Declaration, Moment, Permission, Resource, Result, Shared,
+    SourceQueue, Step, Wildcard,
     stack_file::{self, ConsumerKind, LambdaSettings},
 };
 
@@ -366,6 +367,17 @@ impl Resource for Lambda {
 
     fn look_permissions(&self, stack: StackReference) -> Vec<Permission> {
         Trigger::BOTH.into_iter().flat_map(|it| self.looks(it, stack)).collect()
+    }
+
+    async fn objections(&self, context: &Context<'_>, asked: &Asked<'_>) -> Result<Vec<String>> {
+        self.object(context, asked).await
+    }
+
+    fn guardrail_permissions(&self) -> Vec<Permission> {
+        match self.kinds.mappings {
+            ConsumerKind::Off => Vec::new(),
+            _ => Permission::unlimited(&["cloudwatch:GetMetricData"]),
+        }
     }
 
     async fn summary(&self, context: &Context<'_>, stack: StackReference) -> Result<String> {

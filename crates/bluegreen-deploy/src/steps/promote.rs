@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bluegreen_core::StackReference;
 
 use crate::{
-    Context, Effect, Inspection, Mover, Permission, Phase, Result, Step, StepId,
+    Context, Effect, Inspection, Mover, Permission, Phase, Resource, Result, Step, StepId,
     traffic::{MOVE_LIMIT, Movers},
 };
 
@@ -61,6 +61,8 @@ impl Step for MoveTraffic {
 pub(crate) struct SwitchActive {
     pub(crate) movers: Arc<Movers>,
     pub(crate) to: StackReference,
+    /// What is asked before production moves.
+    pub(crate) resources: Vec<Arc<dyn Resource>>,
 }
 
 #[async_trait]
@@ -97,11 +99,12 @@ impl Step for SwitchActive {
 
     fn undo(&self) -> Option<Arc<dyn Step>> {
         let movers = Arc::clone(&self.movers);
-        Some(Arc::new(Self { movers, to: self.to.partner() }))
+        Some(Arc::new(Self { movers, to: self.to.partner(), resources: self.resources.clone() }))
     }
 
+    /// Those of the guardrails, which are asked before.
     fn permissions(&self) -> Vec<Permission> {
-        Vec::new()
+        self.resources.iter().flat_map(|it| it.guardrail_permissions()).collect()
     }
 }
 

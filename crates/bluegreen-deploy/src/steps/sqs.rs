@@ -1,8 +1,13 @@
 //! [`Sqs`], the steps of a table `[sqs.name]`: fan-out queues are purged, work queues are drained.
 
 mod caught_up;
+mod guardrails;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bluegreen_core::{Pair, StackReference};
@@ -14,8 +19,8 @@ use super::{
     drain::{DrainWatch, counted, whole_seconds},
 };
 use crate::{
-    Context, Declaration, Effect, Inspection, Messages, Moment, Permission, Resource, Result,
-    Shared, SourceQueue, Step, StepId,
+    Asked, Context, Declaration, Effect, Inspection, Messages, Moment, Permission, Resource,
+    Result, Shared, SourceQueue, Step, StepId,
     stack_file::{self, Feed, SqsSettings},
 };
 
@@ -27,6 +32,8 @@ pub struct Sqs {
     settings: SqsSettings,
     main: Pair<Shared<QueueDepth>>,
     dead_letters: Pair<Shared<QueueDepth>>,
+    /// What the first look of the guardrails has counted.
+    dead_before: Mutex<guardrails::Before>,
 }
 
 impl Sqs {
@@ -38,6 +45,7 @@ impl Sqs {
             settings: resource.settings.clone(),
             main: Default::default(),
             dead_letters: Default::default(),
+            dead_before: Mutex::default(),
         }
     }
 
@@ -123,6 +131,10 @@ impl Resource for Sqs {
         let queues = [Queue::Main, Queue::DeadLetters];
         let names = queues.into_iter().filter_map(|it| self.queue(stack, it));
         names.flat_map(|it| self.permissions(it, None)).collect()
+    }
+
+    async fn objections(&self, context: &Context<'_>, asked: &Asked<'_>) -> Result<Vec<String>> {
+        self.object(context, asked).await
     }
 
     async fn summary(&self, context: &Context<'_>, stack: StackReference) -> Result<String> {

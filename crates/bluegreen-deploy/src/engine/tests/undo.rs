@@ -16,7 +16,7 @@ fn steps(log: &Log) -> Vec<Probe> {
         Probe::new("aurora.start", "orders", B, log).undone_by("aurora.stop"),
         Probe::new("kinesis.register", "clicks", B, log)
             .undone_by("kinesis.deregister")
-            .looking([Ok(Inspection::Done), Ok(Inspection::Done)]),
+            .looking((0..4).map(|_| Ok(Inspection::Done))),
         Probe::new("aurora.scale-out", "orders", B, log).undone_by("aurora.scale-in"),
         Probe::new("ecs.enable", "worker", B, log).undone_by("ecs.disable"),
         Probe::new("cloudwatch.enable-alarms", "pages", B, log)
@@ -257,9 +257,11 @@ async fn only_an_override_shortens_the_hold() {
     let began = Instant::now();
 
     let unknown = engine.override_guardrail(&store, "hold", "why").await.unwrap_err();
+    let never = engine.override_guardrail(&store, "pointer.agrees", "why").await.unwrap_err();
     engine.override_guardrail(&store, "release.hold", "all is well").await.unwrap();
     let report = engine.deploy(&store, &plan, Phase::Retire).await.unwrap();
 
-    assert!(unknown.to_string().contains("there are release.hold"), "{unknown}");
+    assert!(unknown.to_string().contains(", release.hold"), "{unknown}");
+    assert!(never.to_string().contains("`pointer.agrees` is never let through"), "{never}");
     assert_eq!((report.outcome, began.elapsed()), (Outcome::Done, Duration::ZERO));
 }

@@ -8,7 +8,7 @@ use super::{
     resource::{boolean, check, pair},
     table::Table,
 };
-use crate::stack_file::{AuroraRetire, AuroraSettings, Writes};
+use crate::stack_file::{AuroraRetire, AuroraSettings, ConnectionsGuard, Writes};
 
 pub(super) fn read(table: &mut Table<'_>) -> Option<AuroraSettings> {
     let clusters = table.required("clusters", "the names of the two clusters", pair);
@@ -30,11 +30,16 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<AuroraSettings> {
         ],
     );
     let final_snapshot = boolean(table, "final-snapshot").unwrap_or(true);
+    let connections = table.one_of(
+        "connections",
+        &[("none", ConnectionsGuard::None), ("ignore", ConnectionsGuard::Ignore)],
+    );
     Some(AuroraSettings {
         config: config?,
         writes: writes.unwrap_or(Writes::IngestOnly),
         retire: retire.unwrap_or(AuroraRetire::Stop),
         final_snapshot,
+        connections: connections.unwrap_or(ConnectionsGuard::None),
     })
 }
 

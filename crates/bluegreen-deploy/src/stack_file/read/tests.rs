@@ -88,7 +88,15 @@ fn a_whole_file_is_read() {
     );
     assert_eq!(
         found.release,
-        ReleaseSettings { hold: seconds(2 * 60 * 60), on_failure: OnFailure::Pause }
+        ReleaseSettings {
+            hold: seconds(2 * 60 * 60),
+            on_failure: OnFailure::Pause,
+            guardrails: GuardrailSettings {
+                watch: seconds(20),
+                ignore_alarms: ["shop-b-always".to_owned()].into(),
+                dead_letters_per_minute: 0,
+            },
+        }
     );
     assert_eq!(found.pace.first_look, seconds(2));
     assert_eq!(found.pace.longest_look, seconds(20));
@@ -110,6 +118,7 @@ fn every_service_of_a_whole_file_is_read() {
     assert_eq!(orders.config.tags["team"], "shop");
     assert_eq!((orders.writes, orders.retire), (Writes::Direct, AuroraRetire::Delete));
     assert!(!orders.final_snapshot);
+    assert_eq!(orders.connections, ConnectionsGuard::Ignore);
 
     let clicks = &found.kinesis[0].settings;
     assert_eq!(clicks.config.consumers, pair("clicks-a", "clicks-b"));

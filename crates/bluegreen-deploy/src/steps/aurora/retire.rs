@@ -1,13 +1,16 @@
 //! `aurora.stop` and `aurora.delete`: what becomes of the old cluster.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bluegreen_aurora::{ClusterState, FinalSnapshot, Suspended};
 use bluegreen_core::StackReference;
 
 use super::{Aurora, cluster, start::Start};
-use crate::{Context, Effect, Inspection, Permission, Result, Step, StepId, Wildcard};
+use crate::{
+    Context, Effect, Inspection, Objection, Permission, Result, Step, StepId, Wildcard,
+    run::OBJECTIONS_PASS,
+};
 
 /// Stops the cluster of `stack`.
 #[derive(Debug)]
@@ -61,12 +64,23 @@ impl Step for Stop {
         Ok(())
     }
 
+    async fn objections(&self, context: &Context<'_>) -> Result<Vec<Objection>> {
+        self.aurora.connected(context, self.stack).await
+    }
+
+    /// Connections that end late.
+    fn lasts(&self) -> Duration {
+        OBJECTIONS_PASS
+    }
+
     fn undo(&self) -> Option<Arc<dyn Step>> {
         Some(Arc::new(Start { aurora: Arc::clone(&self.aurora), stack: self.stack }))
     }
 
     fn permissions(&self) -> Vec<Permission> {
-        self.aurora.permissions(self.stack, &["rds:StopDBCluster"])
+        let mut permissions = self.aurora.permissions(self.stack, &["rds:StopDBCluster"]);
+        permissions.extend(self.aurora.connections_permissions());
+        permissions
     }
 }
 
@@ -191,6 +205,15 @@ impl Step for Delete {
         Ok(())
     }
 
+    async fn objections(&self, context: &Context<'_>) -> Result<Vec<Objection>> {
+        self.aurora.connected(context, self.stack).await
+    }
+
+    /// Connections that end late.
+    fn lasts(&self) -> Duration {
+        OBJECTIONS_PASS
+    }
+
     fn permissions(&self) -> Vec<Permission> {
         let actions = ["rds:DeleteDBCluster", "rds:StartDBCluster"];
         let mut permissions = self.aurora.permissions(self.stack, &actions);
@@ -221,6 +244,7 @@ impl Step for Delete {
         let readers = "db:application-autoscaling-*";
         permissions.extend(Permission::across(readers, scaled, &["rds:DeleteDBInstance"]));
         permissions.extend(Aurora::scaling());
+        permissions.extend(self.aurora.connections_permissions());
         permissions
     }
 

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use bluegreen_aurora::{
-    AuroraConfig, Cluster, ClusterState, Deletion, Member, MockAuroraToolkit, ReaderScaling,
-    Scaled, Suspended,
+    AuroraConfig, Cluster, ClusterState, Connections, Deletion, Member, MockAuroraToolkit,
+    ReaderScaling, Scaled, Suspended,
 };
 use bluegreen_core::{
     Change, Error, Pair,
@@ -14,7 +14,7 @@ use bluegreen_core::{
 use super::Aurora;
 use crate::{
     Inspection, Resource, Step,
-    stack_file::{self, AuroraRetire, AuroraSettings, Writes},
+    stack_file::{self, AuroraRetire, AuroraSettings, ConnectionsGuard, Writes},
 };
 
 /// Two clusters as they are now.
@@ -25,6 +25,7 @@ struct Inside {
     clusters: Pair<Option<Cluster>>,
     calls: Vec<String>,
     fails: Option<&'static str>,
+    connections: Option<Connections>,
 }
 
 /// Makes an account in which `orders-a` runs with two readers and `orders-b` is stopped.
@@ -52,6 +53,7 @@ pub(super) fn account() -> Account {
         },
         calls: Vec::new(),
         fails: None,
+        connections: Some(Connections { most: 0, datapoints: 3 }),
     })))
 }
 
@@ -120,6 +122,7 @@ impl Account {
                 writes: Writes::IngestOnly,
                 retire: AuroraRetire::Stop,
                 final_snapshot: true,
+                connections: ConnectionsGuard::None,
             },
         };
         change(&mut resource);
@@ -139,6 +142,11 @@ impl Account {
     /// Takes the cluster of `stack` away.
     pub(super) fn remove(&self, stack: StackReference) {
         *self.0.lock().unwrap().place(stack) = None;
+    }
+
+    /// Lets CloudWatch have kept these figures of connections.
+    pub(super) fn connect(&self, connections: Option<Connections>) {
+        self.0.lock().unwrap().connections = connections;
     }
 
     /// Lets the next call `name` that changes something fail without effect.
@@ -166,6 +174,8 @@ impl Account {
             inside.calls.push(format!("cluster {stack}"));
             inside.cluster(stack).cloned()
         });
+        let it = inside();
+        toolkit.expect_connections().returning(move |_, _| Ok(it.lock().unwrap().connections));
         let it = inside();
         toolkit.expect_start_database().returning(move |stack| {
             let mut inside = it.lock().unwrap();

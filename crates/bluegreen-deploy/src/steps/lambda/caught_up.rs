@@ -137,7 +137,7 @@ impl Step for CaughtUp {
 }
 
 /// Returns whether a mapping reads a stream of Kinesis or DynamoDB: only those have an age.
-fn reads_stream(mapping: &EventSourceMapping) -> bool {
+pub(super) fn reads_stream(mapping: &EventSourceMapping) -> bool {
     let service = mapping.event_source_arn.as_deref().and_then(|it| it.split(':').nth(2));
     matches!(service, Some("kinesis" | "dynamodb"))
 }

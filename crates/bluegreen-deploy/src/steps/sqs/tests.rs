@@ -14,7 +14,7 @@ fn pair(name: &str) -> Pair<String> {
     Pair::from_fn(|stack| format!("{name}-{stack}"))
 }
 
-fn sqs(toolkit: MockSqsToolkit, feed: Feed) -> Arc<Sqs> {
+pub(super) fn sqs(toolkit: MockSqsToolkit, feed: Feed) -> Arc<Sqs> {
     let config = SqsConfig { queues: pair("ingest"), dead_letter_queues: Some(pair("dead")) };
     let (settle, drained_for) = (Duration::from_secs(60), Duration::from_secs(180));
     let resource = stack_file::Resource {
