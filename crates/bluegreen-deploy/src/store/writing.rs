@@ -97,7 +97,7 @@ impl Store {
             let mut old = Release::clone(it.release.as_ref()?);
             let reverses = Some(old.id.clone());
             let release = self.new_release(old.target.partner(), now, hash, reverses);
-            old.ended = Some(Ended { at: Moment(now), outcome: Outcome::Reversed });
+            old.ended = Some(Ending { at: Moment(now), outcome: Outcome::Reversed });
             let mut changes = changed(&format!("release/{}", old.id), &old);
             changes.extend(changed(&format!("release/{}", release.id), &release));
             changes.extend(changed("open", &release.id));
