@@ -26,8 +26,7 @@ fn start() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_168_800)
 }
 
-const FILE: &str =
-    "name = \"shop\"\nregion = \"eu-west-1\"\ntraffic = \"none\"\n[release]\nhold = \"20m\"\n";
+const FILE: &str = "name = \"shop\"\nregion = \"eu-west-1\"\ntraffic = \"none\"\n[release]\nhold = \"20m\"\nwatch = \"0s\"\n";
 
 /// A step that waits ten looks for its turn to act, and fails in its second act.
 #[derive(Debug, Default)]

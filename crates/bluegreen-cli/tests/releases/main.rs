@@ -33,6 +33,7 @@ move = ["sh", "-c", "test ! -e broken && printf $$BLUEGREEN_STACK > traffic"]
 observe = ["cat", "traffic"]
 [release]
 hold = "0s"
+watch = "0s"
 [pace]
 first-look = "5ms"
 "#;
