@@ -22,8 +22,19 @@ impl Engine {
     /// # Errors
     ///
     /// [`Error::Refused`] while a release is open, for a step that only a release may take, and by guards
-    /// and checks; [`bluegreen_core::Error::NotFound`] when the stack file has no such step.
+    /// and checks; [`bluegreen_core::Error::NotFound`] when the stack file has no such step;
+    /// [`Error::LeaseLost`] when another process has taken over.
     pub async fn step(
+        &self,
+        store: &Store,
+        name: &str,
+        stack: StackReference,
+        resource: Option<&str>,
+    ) -> Result<Report> {
+        self.working(store, self.run_alone(store, name, stack, resource)).await
+    }
+
+    async fn run_alone(
         &self,
         store: &Store,
         name: &str,

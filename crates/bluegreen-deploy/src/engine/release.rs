@@ -9,11 +9,20 @@ use std::{
 use super::{first_look::succeeded, listed, turns::Turn};
 use crate::{
     Engine, Error, Event, Outcome, Phase, Plan, Release, Report, Result, Round, Step, StepEvent,
-    StepReport, StepState, Store,
+    StepReport, StepState, Store, chain,
     run::{self, Task},
     stack_file::{OnFailure, Traffic},
     store::Happened,
 };
+
+/// The outcomes that the loss of the lease explains.
+const UNFINISHED: [Outcome; 5] = [
+    Outcome::Failed,
+    Outcome::Interrupted,
+    Outcome::Paused,
+    Outcome::RetireIncomplete,
+    Outcome::Stuck,
+];
 
 impl Engine {
     /// Moves production to the stack that `plan` leads to, or goes on with the release that does, up to
@@ -49,20 +58,38 @@ impl Engine {
 
     /// Does some work under the lease. When the lease is lost, no new call is begun, and those under way are
     /// waited for.
-    pub(super) async fn working<T>(
+    pub(super) async fn working(
         &self,
         store: &Store,
-        work: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
+        work: impl Future<Output = Result<Report>>,
+    ) -> Result<Report> {
         let mut work = pin!(work);
-        tokio::select! {
+        let ended = tokio::select! {
             biased;
-            ended = &mut work => return ended,
-            () = store.keep_lease() => {}
+            ended = &mut work => Some(ended),
+            () = store.keep_lease() => None,
+        };
+        let ended = match ended {
+            Some(ended) => ended,
+            None => {
+                self.cancel.cancel();
+                work.await
+            }
+        };
+        // A step may have seen before all else that the lease is lost, and have stopped or failed for want of it.
+        match ended {
+            Err(err) if !matches!(err, Error::LeaseLost { .. } | Error::Refused { .. }) => {
+                store.check_lease().inspect_err(|_| {
+                    tracing::warn!("after the lease was lost: {}", chain(&err));
+                })?;
+                Err(err)
+            }
+            Ok(report) if UNFINISHED.contains(&report.outcome) => {
+                store.check_lease()?;
+                Ok(report)
+            }
+            ended => ended,
         }
-        self.cancel.cancel();
-        work.await?;
-        Err(Error::LeaseLost { to: None })
     }
 
     pub(super) async fn run_release(

@@ -5,6 +5,7 @@ mod first_look;
 mod gates;
 mod guardrails;
 mod journal;
+mod lease;
 mod plan;
 mod release;
 mod reverse;

@@ -1,0 +1,72 @@
+//! Keeping the lease, and losing it.
+
+use super::*;
+use crate::{MemoryStorage, Owner, Storage};
+
+/// Makes a store whose leases live for ten seconds.
+async fn leased(storage: &MemoryStorage) -> Store {
+    let storage = Arc::new(storage.clone());
+    let owner = Owner { name: "first".to_owned(), clock: Clock::following_tokio(START) };
+    let pointer = Pointer { active: A, since: START, reason: "test".to_owned() };
+    Store::adopt(storage, "shop", &owner, pointer).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_keeps_its_lease_and_so_does_a_step_by_itself_however_long_they_take() {
+    let log = log();
+    let long = Duration::from_secs(300);
+    let steps = vec![Probe::new("aurora.start", "orders", B, &log).takes(long)];
+    let engine = engine(SERVED, None, steps);
+    let storage = MemoryStorage::new(Some(Duration::from_secs(10)));
+    let store = leased(&storage).await;
+
+    let alone = engine.step(&store, "aurora.start", B, None).await;
+    let report = deploy(&engine, &store, B).await;
+
+    assert_eq!(alone.unwrap().outcome, Outcome::Done);
+    assert_eq!(report.outcome, Outcome::Done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_whose_lease_is_taken_ends_as_a_lost_lease_and_begins_nothing_more() {
+    let log = log();
+    let steps = vec![
+        Probe::new("aurora.start", "orders", B, &log).takes(Duration::from_secs(300)),
+        Probe::new("ecs.enable", "worker", B, &log),
+    ];
+    let engine = engine(SERVED, None, steps);
+    let storage = MemoryStorage::new(Some(Duration::from_secs(10)));
+    let store = leased(&storage).await;
+    let plan = engine.plan(B).unwrap();
+
+    let (ended, ()) = tokio::join!(engine.deploy(&store, &plan, Phase::Retire), async {
+        #[expect(clippy::disallowed_methods, reason = "the clock is paused")]
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let holder = storage.holder().await.unwrap();
+        storage.take("second", START, holder.as_ref()).await.unwrap().unwrap();
+    });
+
+    assert!(matches!(ended, Err(Error::LeaseLost { .. })), "{ended:?}");
+    assert_eq!(logged(&log), ["aurora.start orders on b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_whose_steps_fail_for_want_of_the_lease_ends_as_a_lost_lease() {
+    let log = log();
+    let storage = MemoryStorage::new(Some(Duration::from_secs(10)));
+    let store = leased(&storage).await;
+    let steps =
+        vec![Probe::new("aurora.start", "orders", B, &log).looking([Ok(needed()), Err(missing())])];
+    let engine = engine(SERVED, None, steps);
+    let plan = engine.plan(B).unwrap();
+    // As if another process had taken over between the first look and the step.
+    let engine = engine.with_watcher(Arc::new(move |event| {
+        if matches!(event, Event::StepStarted { .. }) {
+            storage.end_lease();
+        }
+    }));
+
+    let ended = engine.deploy(&store, &plan, Phase::Retire).await;
+
+    assert!(matches!(ended, Err(Error::LeaseLost { .. })), "{ended:?}");
+}
