@@ -3,7 +3,7 @@
 use std::{
     fmt,
     fs::{self, File, TryLockError},
-    io::{self, Write},
+    io::{self, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
@@ -24,6 +24,15 @@ const OPEN: &str = "open";
 /// The record with which a store begins.
 const FIRST: &str = "store";
 
+/// The owner of a lease that was given back.
+const NOBODY: &str = "";
+
+/// How many times the lock's file is looked at for the name of who has just locked it.
+const LOOKS: u32 = 20;
+
+/// The time between two of them.
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// Keeps records in a folder, for the processes of one machine.
 ///
 /// `NAME.json` is replaced as a whole at each write: written beside, synchronised, renamed, and the folder
@@ -33,9 +42,15 @@ const FIRST: &str = "store";
 pub struct FileStorage {
     folder: PathBuf,
     name: String,
-    lock: Mutex<Option<File>>,
+    lock: Mutex<Option<Held>>,
     /// Is asked before each stage of a write, by tests that cut it there.
     at_stage: AtStage,
+}
+
+/// The lock, while this process has it.
+struct Held {
+    file: File,
+    fence: u64,
 }
 
 type AtStage = Box<dyn Fn(Stage) -> io::Result<()> + Send + Sync>;
@@ -96,16 +111,16 @@ impl FileStorage {
         self.past_folder().join(format!("{release}.json"))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<File>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Held>> {
         self.lock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets go of the lock. To close the file is not enough: a program that is being started has it, too, for a
     /// moment.
     fn unlock(&self) {
-        if let Some(file) = self.lock().take() {
+        if let Some(held) = self.lock().take() {
             // What cannot be unlocked is closed.
-            let _ = file.unlock();
+            let _ = held.file.unlock();
         }
     }
 
@@ -136,16 +151,17 @@ impl FileStorage {
         fs::create_dir_all(folder)?;
         // What a process has left behind that was killed here is written over.
         let beside = path.with_extension("new");
-        (self.at_stage)(Stage::Create)?;
-        let mut file = File::create(&beside)?;
-        (self.at_stage)(Stage::Write)?;
-        file.write_all(text)?;
-        (self.at_stage)(Stage::SyncFile)?;
-        file.sync_all()?;
-        (self.at_stage)(Stage::Rename)?;
-        fs::rename(&beside, path)?;
-        (self.at_stage)(Stage::SyncFolder)?;
-        File::open(folder)?.sync_all()
+        let mut file = self.stage(Stage::Create, || File::create(&beside))?;
+        self.stage(Stage::Write, || file.write_all(text))?;
+        self.stage(Stage::SyncFile, || file.sync_all())?;
+        self.stage(Stage::Rename, || fs::rename(&beside, path))?;
+        self.stage(Stage::SyncFolder, || File::open(folder)?.sync_all())
+    }
+
+    /// Does what a stage of a write consists of.
+    fn stage<T>(&self, stage: Stage, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        (self.at_stage)(stage)?;
+        work()
     }
 
     /// Returns the ids of the releases that have ended.
@@ -181,17 +197,17 @@ impl Storage for FileStorage {
     async fn read(&self, prefix: &str) -> Result<Records> {
         let mut records = self.text()?.records;
         records.retain(|key, _| key.starts_with(prefix));
-        let mut parts = prefix.split('/');
-        if !parts.next().is_some_and(|it| OF_RELEASES.contains(&it)) {
-            return Ok(records);
-        }
-        let past = match (parts.next(), parts.next()) {
-            (Some(release), Some(_)) => vec![release.to_owned()],
-            (start, _) => {
-                let mut past = self.past()?;
-                past.retain(|it| it.starts_with(start.unwrap_or_default()));
-                past
-            }
+        let past = match prefix.split_once('/') {
+            None if OF_RELEASES.iter().any(|it| it.starts_with(prefix)) => self.past()?,
+            Some((first, rest)) if OF_RELEASES.contains(&first) => match rest.split_once('/') {
+                Some((release, _)) => vec![release.to_owned()],
+                None => {
+                    let mut past = self.past()?;
+                    past.retain(|it| it.starts_with(rest));
+                    past
+                }
+            },
+            _ => Vec::new(),
         };
         for release in past {
             let text: Text = read_text(&self.past_file(&release))?.unwrap_or_default();
@@ -244,29 +260,40 @@ impl Storage for FileStorage {
             Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(err) => return Err(broken(&path, "cannot be read", err)),
         };
-        match file.try_lock_shared() {
-            Ok(()) => Ok(None),
-            Err(TryLockError::WouldBlock) => {
-                // Who holds it writes its name a moment later.
-                let nobody = || Holder {
-                    owner: format!("a process that holds `{}`", path.display()),
-                    since: SystemTime::UNIX_EPOCH,
-                    fence: 0,
-                    beat: 0,
-                    lasts: Duration::ZERO,
-                };
-                Ok(Some(read_text(&path).ok().flatten().unwrap_or_else(nobody)))
+        for _ in 0..LOOKS {
+            match file.try_lock_shared() {
+                Ok(()) => return Ok(None),
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(err)) => {
+                    return Err(broken(&path, "cannot be locked", err));
+                }
             }
-            Err(TryLockError::Error(err)) => Err(broken(&path, "cannot be locked", err)),
+            let holder = read_text::<Holder>(&path).ok().flatten();
+            if let Some(holder) = holder.filter(|it| it.owner != NOBODY) {
+                return Ok(Some(holder));
+            }
+            #[expect(clippy::disallowed_methods, reason = "another process is about to write")]
+            tokio::time::sleep(PAUSE).await;
         }
+        Ok(Some(Holder {
+            owner: format!("a process that holds `{}`", path.display()),
+            since: SystemTime::UNIX_EPOCH,
+            fence: 0,
+            beat: 0,
+            lasts: Duration::ZERO,
+        }))
     }
 
     async fn take(
         &self,
         owner: &str,
         now: SystemTime,
-        _seen: Option<&Holder>,
+        seen: Option<&Holder>,
     ) -> Result<Option<Lease>> {
+        if seen.is_some() {
+            // A lock ends with its holder: one that can be taken is no longer whose it was seen to be.
+            return Ok(None);
+        }
         let path = self.lock_file();
         let unlockable = |err| broken(&path, "cannot be locked", err);
         fs::create_dir_all(&self.folder).map_err(unlockable)?;
@@ -282,16 +309,22 @@ impl Storage for FileStorage {
             Err(TryLockError::Error(err)) => return Err(unlockable(err)),
         }
         let before = read_text::<Holder>(&path).ok().flatten().map_or(0, |it| it.fence);
-        let fence = before.max(self.text()?.fence) + 1;
-        let lasts = Duration::ZERO;
-        let holder = Holder { owner: owner.to_owned(), since: now, fence, beat: 0, lasts };
-        let text = serde_json::to_string(&holder).map_err(|err| unlockable(err.into()))?;
-        // In place: a file that is renamed over it would be another lock.
-        file.set_len(0)
-            .and_then(|()| file.write_all(text.as_bytes()))
-            .and_then(|()| file.sync_all())
-            .map_err(unlockable)?;
-        *self.lock() = Some(file);
+        let mut holder = Holder {
+            owner: owner.to_owned(),
+            since: now,
+            fence: before + 1,
+            beat: 0,
+            lasts: Duration::ZERO,
+        };
+        // At once, before anything takes time: others want to know who it is.
+        name(&mut file, &holder).map_err(unlockable)?;
+        let written = self.text()?.fence;
+        if written >= holder.fence {
+            holder.fence = written + 1;
+            name(&mut file, &holder).map_err(unlockable)?;
+        }
+        let fence = holder.fence;
+        *self.lock() = Some(Held { file, fence });
         Ok(Some(Lease { owner: owner.to_owned(), fence }))
     }
 
@@ -299,10 +332,31 @@ impl Storage for FileStorage {
         self.held(lease)
     }
 
-    async fn give_back(&self, _lease: &Lease) -> Result<()> {
-        self.unlock();
-        Ok(())
+    async fn give_back(&self, lease: &Lease) -> Result<()> {
+        let mut lock = self.lock();
+        let Some(mut held) = lock.take_if(|it| it.fence == lease.fence) else { return Ok(()) };
+        let nobody = Holder {
+            owner: NOBODY.to_owned(),
+            since: SystemTime::UNIX_EPOCH,
+            fence: lease.fence,
+            beat: 0,
+            lasts: Duration::ZERO,
+        };
+        // Whoever locks it next is not taken for this process until it has written its own name.
+        let named = name(&mut held.file, &nobody);
+        // To close it is not enough: a program that is being started has it, too, for a moment.
+        let unlocked = held.file.unlock();
+        named.and(unlocked).map_err(|err| broken(&self.lock_file(), "cannot be freed", err))
     }
+}
+
+/// Writes into the lock's file who holds it: in place, as a file that is renamed over it would be another lock.
+fn name(file: &mut File, holder: &Holder) -> io::Result<()> {
+    let text = serde_json::to_string(holder)?;
+    file.seek(SeekFrom::Start(0))?;
+    file.set_len(0)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
 }
 
 /// Reads a file that may not be there.

@@ -1,11 +1,10 @@
 //! What the store keeps, over storages that tests can look into.
 
+mod leases;
+
 use std::{
     fs, io,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::SystemTime,
 };
 
@@ -186,6 +185,50 @@ async fn only_one_process_at_a_time_may_write_and_the_other_is_told_which() {
     assert!(locked(&folder).await.unwrap().is_some());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_is_being_taken_is_not_said_to_be_that_of_who_had_it_before() {
+    let folder = folder();
+    adopted(&folder, A).await.close().await.unwrap();
+    // Locked, and not yet with a name in it.
+    let lock = fs::File::open(folder.path().join("shop.lock")).unwrap();
+    lock.lock().unwrap();
+
+    let err = locked(&folder).await.unwrap_err();
+
+    let says = "a process that holds `";
+    assert!(matches!(&err, Error::Locked { owner, .. } if owner.starts_with(says)), "{err}");
+}
+
+#[tokio::test]
+async fn who_has_just_taken_the_lease_is_named_as_soon_as_it_has_written_its_name() {
+    let folder = folder();
+    adopted(&folder, A).await.close().await.unwrap();
+    let path = folder.path().join("shop.lock");
+    let lock = fs::File::open(&path).unwrap();
+    lock.lock().unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+
+    let (err, ()) = tokio::join!(async { locked(&folder).await.unwrap_err() }, async {
+        tokio::task::yield_now().await;
+        fs::write(&path, text.replace("\"owner\":\"\"", "\"owner\":\"8 on here\"")).unwrap();
+    });
+
+    assert!(matches!(&err, Error::Locked { owner, .. } if owner == "8 on here"), "{err}");
+}
+
+#[tokio::test]
+async fn numbers_of_leases_grow_past_those_in_the_file_when_the_lock_was_removed() {
+    let folder = folder();
+    for _ in 0..3 {
+        adopted(&folder, A).await.close().await.unwrap();
+    }
+
+    fs::remove_file(folder.path().join("shop.lock")).unwrap();
+    let lease = files(&folder).take("first", NOW, None).await.unwrap().unwrap();
+
+    assert_eq!(lease.fence, 4);
+}
+
 #[tokio::test]
 async fn who_only_reads_does_not_write() {
     let folder = folder();
@@ -259,6 +302,10 @@ fn ids_of_releases_sort_by_time() {
     assert!(release::release_id(first) < release::release_id(second));
 }
 
+/// The stages of a write in the one order that survives a loss of power.
+const EVERY_STAGE: [Stage; 5] =
+    [Stage::Create, Stage::Write, Stage::SyncFile, Stage::Rename, Stage::SyncFolder];
+
 /// Does what a release writes, until a write fails, and returns how many writes have returned.
 async fn live(storage: Arc<dyn Storage>) -> usize {
     let Ok(store) = Store::adopt(storage, "shop", &owner(), pointer(A)).await else { return 0 };
@@ -282,26 +329,24 @@ async fn a_store_whose_process_was_killed_at_any_stage_of_any_write_opens_and_te
     let mut cuts = 0;
     for at in 0.. {
         let folder = folder();
-        let stages = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&stages);
-        let renamed = Arc::new(AtomicUsize::new(usize::MAX));
-        let last = Arc::clone(&renamed);
+        let stages: Arc<Mutex<Vec<Stage>>> = Arc::default();
+        let noted = Arc::clone(&stages);
         let storage = FileStorage::new(folder.path(), "shop").cut(move |stage| {
-            match counted.fetch_add(1, Ordering::Relaxed) {
-                // Whoever is dead does nothing more.
-                number if number >= at => {
-                    if number == at && stage == Stage::SyncFolder {
-                        last.store(number, Ordering::Relaxed);
-                    }
-                    Err(io::Error::other("killed"))
-                }
-                _ => Ok(()),
-            }
+            let mut noted = noted.lock().unwrap();
+            noted.push(stage);
+            // Whoever is dead does nothing more.
+            if noted.len() > at { Err(io::Error::other("killed")) } else { Ok(()) }
         });
         let returned = live(Arc::new(storage)).await;
-        let whole = stages.load(Ordering::Relaxed) <= at;
+        let stages = stages.lock().unwrap().clone();
+        let whole = stages.len() <= at;
         // A write that was renamed is there, though nobody was told.
-        let made = returned + usize::from(renamed.load(Ordering::Relaxed) != usize::MAX);
+        let renamed = stages.get(at) == Some(&Stage::SyncFolder);
+        let made = returned + usize::from(renamed);
+        for stages in stages.chunks(EVERY_STAGE.len()) {
+            // Before its text is on the disk, a file must not have the name; before the folder is, nobody is told.
+            assert!(EVERY_STAGE.starts_with(stages), "cut at {at}: {stages:?}");
+        }
 
         let store = opened(&folder).await.unwrap();
         let told = store.as_ref().map_or(0, |store| {
@@ -334,111 +379,4 @@ async fn a_store_whose_process_was_killed_at_any_stage_of_any_write_opens_and_te
         7 * 5,
         "six writes, of which the last replaces two files, of five stages each"
     );
-}
-
-/// A storage in memory with leases of ten seconds.
-fn leased() -> Arc<MemoryStorage> {
-    Arc::new(MemoryStorage::new(Some(Duration::from_secs(10))))
-}
-
-fn named(name: &str) -> Owner {
-    let clock = Clock::following_tokio(NOW + Duration::from_secs(1_000_000));
-    Owner { name: name.to_owned(), clock }
-}
-
-async fn leased_store(storage: &Arc<MemoryStorage>, name: &str) -> Result<Store> {
-    let storage: Arc<dyn Storage> = Arc::clone(storage) as Arc<dyn Storage>;
-    Store::lock(storage, "shop", &named(name), |_, _| {}).await.map(Option::unwrap)
-}
-
-async fn first(storage: &Arc<MemoryStorage>) -> Store {
-    let storage: Arc<dyn Storage> = Arc::clone(storage) as Arc<dyn Storage>;
-    Store::adopt(storage, "shop", &named("first"), pointer(A)).await.unwrap()
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_lease_that_is_renewed_is_never_taken_over() {
-    let storage = leased();
-    let first = first(&storage).await;
-
-    let (_, second) = tokio::join!(
-        tokio::time::timeout(Duration::from_secs(60), first.keep_lease()),
-        leased_store(&storage, "second"),
-    );
-
-    let err = second.unwrap_err();
-    assert!(matches!(&err, Error::Locked { owner, .. } if owner == "first"), "{err}");
-    assert!(first.check_lease().is_ok());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_lease_that_is_not_renewed_is_taken_over_after_one_whole_life_and_the_old_owner_writes_nothing()
- {
-    let storage = leased();
-    let first = first(&storage).await;
-    let began = tokio::time::Instant::now();
-
-    let second = leased_store(&storage, "second").await.unwrap();
-
-    assert_eq!(began.elapsed(), Duration::from_secs(10));
-    assert!(matches!(first.check_lease(), Err(Error::LeaseLost { .. })));
-    let refused = first.remember("filter", json!("first")).await;
-    assert!(matches!(refused, Err(Error::LeaseLost { .. })), "{refused:?}");
-    second.remember("filter", json!("second")).await.unwrap();
-    assert_eq!(second.remembered("filter"), Some(json!("second")));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_stale_write_is_refused_by_its_number_even_from_an_owner_who_believes_in_its_lease() {
-    let storage = leased();
-    let stale = Lease { owner: "first".to_owned(), fence: 1 };
-    drop(first(&storage).await);
-    let _second = leased_store(&storage, "second").await.unwrap();
-
-    let changes = Changes::from([("pointer".to_owned(), None)]);
-    let refused = storage.write(&stale, &changes).await;
-
-    assert!(
-        matches!(&refused, Err(Error::LeaseLost { to: Some(to) }) if to == "second"),
-        "{refused:?}"
-    );
-    assert!(!storage.read("pointer").await.unwrap().is_empty());
-}
-
-#[tokio::test(start_paused = true)]
-async fn who_is_stopped_for_longer_than_its_lease_lives_knows_that_it_is_lost() {
-    let storage = leased();
-    let first = first(&storage).await;
-
-    tokio::time::advance(Duration::from_secs(10)).await;
-
-    assert!(matches!(first.check_lease(), Err(Error::LeaseLost { .. })));
-    let ended = tokio::time::timeout(Duration::ZERO, first.keep_lease()).await;
-    assert!(ended.is_ok(), "keeping ends when the lease is lost");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_lease_that_is_given_back_is_free_at_once() {
-    let storage = leased();
-    first(&storage).await.close().await.unwrap();
-    let began = tokio::time::Instant::now();
-
-    let second = leased_store(&storage, "second").await;
-
-    assert!(second.is_ok());
-    assert_eq!(began.elapsed(), Duration::ZERO);
-}
-
-#[tokio::test(start_paused = true)]
-async fn of_two_that_watch_a_dead_owner_one_takes_over() {
-    let storage = leased();
-    let _dead = first(&storage).await;
-
-    let (second, third) = tokio::join!(leased_store(&storage, "2"), leased_store(&storage, "3"));
-
-    let errors = [&second, &third].into_iter().filter(|it| it.is_err()).count();
-    // Nobody renews here: the one who was slower watches the winner for a life of it, and takes over.
-    assert!(errors <= 1);
-    let good = [second, third].into_iter().flatten().filter(|it| it.check_lease().is_ok());
-    assert_eq!(good.count(), 1);
 }
