@@ -11,6 +11,7 @@ use std::{
 use async_trait::async_trait;
 use aws_sdk_dynamodb::{
     Client,
+    config::{Builder, retry::RetryConfig},
     error::SdkError,
     operation::{
         put_item::PutItemError, transact_write_items::TransactWriteItemsError,
@@ -34,7 +35,7 @@ const LEASE: &str = "lease";
 /// What the sort keys of all records begin with.
 const RECORD: &str = "record/";
 
-/// How many times a write is sent whose outcome is not known, or that another was in the way of.
+/// How many times a call is tried, and a write sent whose outcome is not known, or that another was in the way of.
 const TRIES: u32 = 5;
 
 /// The time between two of them.
@@ -46,8 +47,8 @@ type Item = HashMap<String, AttributeValue>;
 /// Keeps records in a DynamoDB table, which several stack files may share.
 ///
 /// Each record is an item of its own, so that a long journal meets no limit. A write is one transaction, which
-/// is made only while the lease's item has the number that it was taken with. Reads are consistent. On a global
-/// table it works in one Region only: conditional writes do not hold across Regions.
+/// is made only while the lease's item has the number that it was taken with, and after all writes that were begun
+/// before it: one that arrives late is refused. Reads are consistent. On a global table it works in one Region only: conditional writes do not hold across Regions.
 ///
 /// It calls `dynamodb:GetItem`, `dynamodb:Query`, `dynamodb:PutItem`, `dynamodb:UpdateItem` and
 /// `dynamodb:DeleteItem`, on that table alone.
@@ -64,9 +65,12 @@ pub struct DynamoDbStorage {
 
 impl DynamoDbStorage {
     /// Makes one for the stack file `name` in `table`, with leases that live for `lasts` unrenewed. Nothing is
-    /// called yet.
+    /// called yet. Each call is tried five times, or more often where `sdk` says so.
     pub fn new(sdk: &SdkConfig, table: &str, name: &str, lasts: Duration) -> Self {
-        Self::from_client(Client::new(sdk), table, name, lasts)
+        let retries = sdk.retry_config().cloned().unwrap_or_else(RetryConfig::standard);
+        let tries = retries.max_attempts().max(TRIES);
+        let config = Builder::from(sdk).retry_config(retries.with_max_attempts(tries));
+        Self::from_client(Client::from_conf(config.build()), table, name, lasts)
     }
 
     /// Makes one over a client that the caller has built.
@@ -150,7 +154,7 @@ impl DynamoDbStorage {
             .table_name(&self.table)
             .set_key(Some(self.key(LEASE)))
             .update_expression("SET beat = :beat")
-            .condition_expression("fence = :fence AND held = :held")
+            .condition_expression("fence = :fence AND held = :held AND beat < :beat")
             .set_expression_attribute_values(Some(values))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()
@@ -292,7 +296,9 @@ impl Storage for DynamoDbStorage {
         let _turn = self.turn.lock().await;
         let beat = self.next_beat();
         // The same for every try: AWS takes it for one write, however often it is sent.
-        let token = Sha256::digest(format!("{}/{}/{}/{beat}", self.name, lease.owner, lease.fence));
+        let Lease { owner, fence } = lease;
+        let token = format!("{}/{}/{owner}/{fence}/{beat}", self.table, self.name);
+        let token = Sha256::digest(token);
         let token: String = token.iter().take(16).map(|it| format!("{it:02x}")).collect();
         let beats = TransactWriteItem::builder().update(self.beats(lease, beat)).build();
         let records = changes.iter().map(|(key, value)| self.put_or_delete(key, value.as_ref()));
@@ -431,3 +437,6 @@ fn text(value: &str) -> AttributeValue {
 fn number(value: u64) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
+
+#[cfg(test)]
+mod tests;
