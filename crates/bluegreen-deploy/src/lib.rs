@@ -36,9 +36,13 @@
 //! One for each service, named like it (`aurora`, `cloudwatch`, `dynamodb`, `ecs`, `kinesis`, `lambda`,
 //! `sns`, `sqs`), `http` for tests by HTTP requests, `dynamodb-store` for the store in a table, and `full` for all of
 //! them.
+//!
+//! - `test-util`: the module `conformance`, for the tests of who writes a [`Storage`].
 
 mod checks;
 mod command;
+#[cfg(any(test, feature = "test-util"))]
+pub mod conformance;
 mod connect;
 mod engine;
 mod error;
