@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Reads what the command says until it says `text`.
-async fn says(child: &mut Child, text: &str) {
+pub(crate) async fn says(child: &mut Child, text: &str) {
     let mut lines = BufReader::new(child.stderr.as_mut().unwrap()).lines();
     let mut said = Vec::new();
     while let Some(line) = lines.next_line().await.unwrap() {
@@ -26,9 +26,10 @@ async fn says(child: &mut Child, text: &str) {
     panic!("it never said `{text}`: {said:#?}");
 }
 
-fn interrupt(child: &Child) {
+/// Sends a process the signal `name`: `INT`, `STOP`, `CONT`.
+pub(crate) fn signal(child: &Child, name: &str) {
     let id = child.id().unwrap().to_string();
-    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
 }
 
 #[tokio::test]
@@ -46,7 +47,7 @@ async fn a_release_that_is_interrupted_has_the_stack_to_itself_and_goes_on() {
     let mut first = shop.start(&["deploy", "--to", "b", "--json"]);
     says(&mut first, "the end of the hold").await;
     let meanwhile = shop.bluegreen(&["deploy", "--to", "b", "--json"]).await;
-    interrupt(&first);
+    signal(&first, "INT");
     let first: Run = first.wait_with_output().await.unwrap().into();
     let held = shop.look().await;
     let other = shop.bluegreen(&["deploy", "--to", "a", "--json"]).await;

@@ -1,17 +1,24 @@
 //! [`Shop`], a pair of small stacks of a test's own, with its stack file; and running the command on it.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     process::{Output, Stdio},
+    time::Duration,
 };
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use bluegreen_core::StackReference::{self, A, B};
+use bluegreen_deploy::DynamoDbStorage;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use crate::account::{Account, arn, unique};
+use crate::{
+    account::{Account, arn, unique},
+    proxy::Proxy,
+};
 
 /// A filter as a person has written it, with blanks that JSON does not need.
 pub(crate) const FILTER: &str = r#"{ "type": ["order",  "refund"] }"#;
@@ -131,6 +138,32 @@ impl Shop {
         fs::write(self.path().join("traffic"), text).unwrap();
     }
 
+    /// Keeps the store in a table of its own, with leases that live for `lease`.
+    pub(crate) async fn store_in_table(&mut self, lease: &str) {
+        let table = self.table_of_store();
+        let storage = DynamoDbStorage::new(&self.account.sdk, &table, "shop", Duration::ZERO);
+        storage.create_table().await.unwrap();
+        self.declare(format!(
+            "[state]\nstore = \"dynamodb\"\ntable = \"{table}\"\nlease = \"{lease}\""
+        ));
+    }
+
+    fn table_of_store(&self) -> String {
+        format!("{}-store", self.name)
+    }
+
+    /// Returns everything in the table of the store, as it is there.
+    pub(crate) async fn items_of_store(&self) -> BTreeSet<String> {
+        let query = self.account.tables.query().table_name(self.table_of_store());
+        let query = query.consistent_read(true).key_condition_expression("pk = :shop");
+        let query =
+            query.expression_attribute_values(":shop", AttributeValue::S("shop".to_owned()));
+        let items = query.into_paginator().items().send();
+        let items: Vec<_> = items.collect::<Result<_, _>>().await.unwrap();
+        let items = items.into_iter().map(|it| it.into_iter().collect::<BTreeMap<_, _>>());
+        items.map(|it| format!("{it:?}")).collect()
+    }
+
     /// Writes the stack file, with a hold of `hold`.
     pub(crate) fn write_file(&self, hold: &str) {
         let text = format!(
@@ -159,6 +192,13 @@ impl Shop {
         let mut command = self.command(arguments);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().unwrap()
+    }
+
+    /// Starts the command, whose calls go through `proxy` as far as one emulator answers them all.
+    pub(crate) fn start_through(&self, proxy: &Proxy, arguments: &[&str]) -> Child {
+        let mut command = self.command(arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.env("AWS_ENDPOINT_URL", &proxy.url).spawn().unwrap()
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
