@@ -100,10 +100,13 @@ impl Engine {
             }
         }
         let warnings = Mutex::default();
-        if moves_back {
-            self.working(store, self.advice(store, plan, &warnings)).await?;
-        }
-        let report = self.working(store, self.take_back(store, plan)).await?;
+        let work = async {
+            if moves_back {
+                self.advice(store, plan, &warnings).await?;
+            }
+            self.take_back(store, plan).await
+        };
+        let report = self.working(store, work).await?;
         let warnings: BTreeSet<String> =
             listed(warnings).into_iter().chain(report.warnings).collect();
         Ok(Report { warnings: warnings.into_iter().collect(), ..report })
