@@ -100,6 +100,7 @@ impl Checker {
     pub(crate) fn begins(&mut self) {
         self.changes.clear();
         self.stopped_for = Duration::ZERO;
+        self.stale_since = None;
         self.looks.clear();
         self.effects = 0;
     }

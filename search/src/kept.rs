@@ -40,7 +40,10 @@ impl Kept {
         };
         let id = open.or_else(last)?;
         let storage: Arc<dyn Storage> = Arc::new(self.0.clone());
-        let store = Store::open(storage, "search").now_or_never()?.ok()??;
+        let about = self.read("store").remove("store")?;
+        let name = about.get("name")?.as_str()?;
+        let store = Store::open(storage, name).now_or_never()?;
+        let store = store.unwrap_or_else(|err| panic!("the store cannot be opened: {err}"))?;
         store.past(&id).now_or_never()?.ok()?
     }
 

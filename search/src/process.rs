@@ -10,7 +10,7 @@ use std::{
 
 use bluegreen_core::StackReference;
 use bluegreen_deploy::{
-    Error, Fence, Outcome, Owner, Phase, Report, Result, Storage, Store, chain,
+    Error, Fence, Outcome, Owner, Phase, Report, Result, Storage, Store, chain, stack_file::Traffic,
 };
 use bluegreen_rehearsal::connect;
 use bluegreen_sim::Faults;
@@ -115,6 +115,11 @@ impl Run<'_> {
                     return Ok(true);
                 }
                 Ok(Outcome::TakenBack) => {
+                    // Who serves nothing has no traffic that could tell senders of work where to.
+                    if self.file.traffic == Traffic::None {
+                        let active = self.kept.pointer().active;
+                        self.account.world(|world| world.arrive(active));
+                    }
                     let meddled = lock(&self.seen).checker.meddled.is_some();
                     let differences = before.differences(&picture());
                     if !mended && !meddled && !differences.is_empty() {
@@ -131,7 +136,10 @@ impl Run<'_> {
                     continue;
                 }
                 // Too late to take it back: it goes on.
-                Err(Error::Refused { .. }) if command == Command::Rollback => {
+                Err(Error::Refused { .. })
+                    if command == Command::Rollback
+                        && self.kept.release().is_some_and(|it| it.going_back.is_none()) =>
+                {
                     command = Command::Deploy;
                     attempt += 1;
                     continue;
@@ -150,7 +158,7 @@ impl Run<'_> {
             let open = self.kept.release().filter(|it| it.ended.is_none());
             let goes_back = open.as_ref().is_some_and(|it| it.going_back.is_some());
             command = if goes_back { Command::Rollback } else { Command::Deploy };
-            let moves = open.is_some_and(|it| it.target != active || goes_back);
+            let moves = open.is_some_and(|it| it.target != active && !goes_back);
             let meddled = lock(&self.seen).checker.meddled;
             mended |= self.account.world(|world| mend(world, self.file, active, moves, meddled));
             attempt += 1;
