@@ -60,12 +60,14 @@ fn every_step_of_the_corner_shop_can_be_brought_about_twice() {
     assert!(ended.steps.values().all(|it| *it) && ended.steps.len() > 20, "{:?}", ended.steps);
 }
 
-/// The first seed that shows each way to break the engine, and what is violated then.
-const SHOWN: [(Break, u64, &str); 4] = [
-    (Break::PurgeBlindly, 647, "PurgeQueue of ingest-a on a, which has traffic"),
+/// A seed that shows each way to break the engine, and what is violated then.
+const SHOWN: [(Break, u64, &str); 6] = [
     (Break::DisableWrongStack, 0, "SetSubscriptionAttributes"),
     (Break::DoNotWait, 4, "while at work are [\"Disabling mapping"),
     (Break::MirrorServices, 4, "both sides are on of [\"the services of billing\"]"),
+    (Break::NoFencing, 21, "who lost its lease called"),
+    (Break::UndoForwards, 112, "rds:StopDBCluster of orders-b on b while at work"),
+    (Break::JournalBehind, 192, "taken back, and yet otherwise"),
 ];
 
 #[test]
@@ -78,4 +80,19 @@ fn each_way_to_break_the_engine_is_noticed() {
         let noticed = ended.violations.iter().any(|it| it.contains(words));
         assert!(noticed, "{broken} with seed {seed}: {:#?}", ended.violations);
     }
+}
+
+#[test]
+fn a_purge_that_does_not_look_where_traffic_is_is_noticed_when_a_person_moves_it() {
+    let (seed, text) = FOUND[0];
+    let noticed = (1..40).any(|steps| {
+        let meddling =
+            Meddling { leg: 0, steps, later: Duration::from_secs(3), what: What::MoveTraffic };
+        let quiet = Case::quiet(seed, text.to_owned());
+        let broken = Some(Break::PurgeBlindly);
+        let ended = run::run(&Case { meddling: Some(meddling), broken, ..quiet });
+        ended.violations.iter().any(|it| it.contains("PurgeQueue") && it.contains("has traffic"))
+    });
+
+    assert!(noticed);
 }
