@@ -16,8 +16,9 @@ use crate::{
 };
 
 /// The outcomes that the loss of the lease explains.
-const UNFINISHED: [Outcome; 5] = [
+const UNFINISHED: [Outcome; 6] = [
     Outcome::Failed,
+    Outcome::Inconclusive,
     Outcome::Interrupted,
     Outcome::Paused,
     Outcome::RetireIncomplete,
