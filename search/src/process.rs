@@ -10,7 +10,8 @@ use std::{
 
 use bluegreen_core::StackReference;
 use bluegreen_deploy::{
-    Error, Fence, Outcome, Owner, Phase, Report, Result, Storage, Store, chain, stack_file::Traffic,
+    Error, Fence, Outcome, Owner, Phase, Release, Report, Result, Storage, Store, chain,
+    stack_file::Traffic,
 };
 use bluegreen_rehearsal::connect;
 use bluegreen_sim::Faults;
@@ -158,7 +159,9 @@ impl Run<'_> {
             let open = self.kept.release().filter(|it| it.ended.is_none());
             let goes_back = open.as_ref().is_some_and(|it| it.going_back.is_some());
             command = if goes_back { Command::Rollback } else { Command::Deploy };
-            let moves = open.is_some_and(|it| it.target != active && !goes_back);
+            // Until everything is prepared, a release that finds traffic elsewhere stands still.
+            let prepared = |it: &Release| it.phases.contains_key(&Phase::Prepare);
+            let moves = open.is_some_and(|it| it.target != active && !goes_back && prepared(&it));
             let meddled = lock(&self.seen).checker.meddled;
             mended |= self.account.world(|world| mend(world, self.file, active, moves, meddled));
             attempt += 1;

@@ -4,7 +4,7 @@ use std::{
     cell::Cell,
     collections::BTreeSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use bluegreen_core::wait::{self, Look, Pace};
@@ -12,8 +12,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Context, Effect, Engine, Error, Event, Inspection, Phase, Result, Step, StepEvent, StepId,
-    StepReport, StepState, Store, chain, store::Happened,
+    Context, Effect, Engine, Entry, Error, Event, Inspection, Phase, Result, Step, StepEvent,
+    StepId, StepReport, StepState, Store, chain, store::Happened,
 };
 
 /// How long the steps of a service may take, unless the stack file says otherwise.
@@ -24,6 +24,9 @@ const AURORA_DEADLINE: Duration = Duration::from_secs(3600);
 
 /// How long what speaks against an act is waited out.
 pub(crate) const OBJECTIONS_PASS: Duration = Duration::from_secs(600);
+
+/// How long AWS may answer as if a change had not been made that it took.
+const UNSEEN: Duration = Duration::from_secs(30);
 
 /// A step that is to be brought about.
 #[derive(Clone, Debug)]
@@ -54,6 +57,16 @@ impl Task {
 
     fn failed(&self) -> StepEvent {
         if self.undoes.is_some() { StepEvent::UndoFailed } else { StepEvent::Failed }
+    }
+
+    /// Returns for how long yet a look may not show what the step has just done that is to be taken back: AWS answers
+    /// for some seconds as if it had not been done, which is how it is to be in the end.
+    fn unseen(&self, store: &Store, now: SystemTime) -> Option<Duration> {
+        let key = self.undoes.as_ref()?.id().key();
+        let release = store.release()?;
+        let own = |it: &&Entry| it.step == key && it.event == StepEvent::Started;
+        let acted = release.journal.entries().iter().rfind(own)?.at;
+        (acted + UNSEEN).duration_since(now).ok().filter(|it| !it.is_zero())
     }
 
     /// Returns what is finished with when it has succeeded: what it has remembered itself, and what the step
@@ -210,7 +223,13 @@ impl Engine {
         let seen = step.inspect(&context).await?;
         tracing::debug!(step = %step.id(), ?seen, "looked");
         let (from, to) = match seen {
-            Inspection::Done => return Ok(Look::Ready(())),
+            Inspection::Done => {
+                let unseen = task.unseen(store, self.clock.now());
+                return Ok(match unseen.filter(|_| lock(change).is_none()) {
+                    Some(left) => Look::Due("what was just changed to be seen".to_owned(), left),
+                    None => Look::Ready(()),
+                });
+            }
             Inspection::Underway { what } => return Ok(Look::Waiting(what)),
             Inspection::Settling { what, left } => return Ok(Look::Due(what, left)),
             Inspection::Unknown { after } => return Ok(Look::Waiting(format!("`{after}`"))),

@@ -35,7 +35,7 @@ use crate::{
 };
 
 type Log = Arc<Mutex<Vec<String>>>;
-type Tries = Arc<Mutex<VecDeque<Result<()>>>>;
+type Tries = Arc<Mutex<VecDeque<Result<Inspection>>>>;
 
 /// A step that goes through the looks it is given, and then does as `apply` has changed it.
 #[derive(Debug)]
@@ -109,11 +109,11 @@ impl Probe {
         Self { undo: Some((name, Arc::default())), ..self }
     }
 
-    /// Is taken back by the step `name`, whose first tries end so.
+    /// Is taken back by the step `name`, whose first look shows this, each time that it is made.
     fn undone_by_after(
         self,
         name: &'static str,
-        tries: impl IntoIterator<Item = Result<()>>,
+        tries: impl IntoIterator<Item = Result<Inspection>>,
     ) -> Self {
         let tries = Arc::new(Mutex::new(tries.into_iter().collect()));
         Self { undo: Some((name, tries)), ..self }
@@ -168,10 +168,7 @@ impl Step for Probe {
         let (name, tries) = self.undo.as_ref()?;
         let probe = Probe::new(name, &self.id.resource, self.id.stack, &self.log);
         let next = tries.lock().unwrap().pop_front();
-        Some(Arc::new(match next {
-            Some(Err(err)) => probe.looking([Err(err)]),
-            _ => probe,
-        }))
+        Some(Arc::new(probe.looking(next)))
     }
 
     async fn model(&self, _context: &Context<'_>) -> Result<Option<(String, serde_json::Value)>> {

@@ -134,7 +134,7 @@ async fn a_failed_undo_is_stuck_and_goes_on_where_it_failed() {
     let steps = vec![
         Probe::new("aurora.start", "orders", B, &log).undone_by("aurora.stop"),
         Probe::new("ecs.enable", "worker", B, &log)
-            .undone_by_after("ecs.disable", [Ok(()), Ok(()), Err(broken())]),
+            .undone_by_after("ecs.disable", [Ok(needed()), Ok(needed()), Err(broken())]),
     ];
     let (engine, store) = (engine(SERVED, None, steps), store(A));
     let plan = engine.plan(B).unwrap();
@@ -161,7 +161,7 @@ async fn a_release_that_is_being_taken_back_does_not_go_forward_again() {
     let log = log();
     let steps = vec![
         Probe::new("ecs.enable", "worker", B, &log)
-            .undone_by_after("ecs.disable", [Ok(()), Ok(()), Err(broken())]),
+            .undone_by_after("ecs.disable", [Ok(needed()), Ok(needed()), Err(broken())]),
     ];
     let (engine, store) = (engine(SERVED, None, steps), store(A));
     let plan = engine.plan(B).unwrap();
@@ -215,7 +215,7 @@ async fn a_step_that_cannot_be_taken_back_can_be_skipped() {
     let steps = vec![
         Probe::new("aurora.start", "orders", B, &log).undone_by("aurora.stop"),
         Probe::new("ecs.enable", "worker", B, &log)
-            .undone_by_after("ecs.disable", [Ok(()), Ok(()), Err(broken())]),
+            .undone_by_after("ecs.disable", [Ok(needed()), Ok(needed()), Err(broken())]),
     ];
     let (engine, store) = (engine(SERVED, None, steps), store(A));
     let plan = engine.plan(B).unwrap();
@@ -264,4 +264,35 @@ async fn only_an_override_shortens_the_hold() {
     assert!(unknown.to_string().contains(", release.hold"), "{unknown}");
     assert!(never.to_string().contains("`pointer.agrees` is never let through"), "{never}");
     assert_eq!((report.outcome, began.elapsed()), (Outcome::Done, Duration::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_done_a_moment_ago_and_is_not_seen_yet_is_taken_back_all_the_same() {
+    let log = log();
+    // AWS has taken the start, and still answers `stopped`.
+    let stale = std::iter::repeat_with(|| Ok(Inspection::Done)).take(9);
+    let steps =
+        vec![Probe::new("aurora.start", "orders", B, &log).undone_by_after("aurora.stop", stale)];
+    let (engine, store) = (engine(SERVED, None, steps), store(A));
+    let plan = released(&engine, &store, Phase::Prepare, &log).await;
+
+    let report = engine.rollback(&store, &plan, false).await.unwrap();
+
+    assert_eq!(report.outcome, Outcome::TakenBack);
+    assert_eq!(logged(&log), ["aurora.stop orders on b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_done_long_ago_and_is_not_so_any_more_needs_no_taking_back() {
+    let log = log();
+    let by_hand = std::iter::repeat_with(|| Ok(Inspection::Done)).take(9);
+    let steps =
+        vec![Probe::new("aurora.start", "orders", B, &log).undone_by_after("aurora.stop", by_hand)];
+    let (engine, store) = (engine(SERVED, None, steps), store(A));
+    let plan = released(&engine, &store, Phase::Prepare, &log).await;
+    tokio::time::advance(Duration::from_secs(60)).await;
+
+    let report = engine.rollback(&store, &plan, false).await.unwrap();
+
+    assert_eq!((report.outcome, logged(&log).len()), (Outcome::TakenBack, 0));
 }
