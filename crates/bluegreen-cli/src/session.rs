@@ -58,10 +58,10 @@ impl<'a> Session<'a> {
         let cancel = CancellationToken::new();
         live::cancel_on_signal(cancel.clone());
         let clock = Clock::system();
-        let storage = storage(&file, &folder, &sdk);
-        // The store's own calls are fenced by what they write.
         let fence = Fence::default();
-        let resources = Resources::connect(&file, &fence.around(&sdk))?;
+        let sdk = fence.around(&sdk);
+        let storage = storage(&file, &folder, &sdk);
+        let resources = Resources::connect(&file, &sdk)?;
         let engine = Engine::new(&file, &folder, resources, clock.clone())
             .with_cancel(cancel.clone())
             .with_watcher(live::watcher(cli));

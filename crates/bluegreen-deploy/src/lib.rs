@@ -15,12 +15,13 @@
 //! # async fn example(text: &str, sdk: &aws_types::SdkConfig) -> Result<(), Box<dyn std::error::Error>> {
 //! let folder = Path::new(".");
 //! let file = StackFile::parse(text, &folder.join("bluegreen.toml"), &|_| None)?;
-//! let storage = storage(&file, folder, sdk);
+//! let fence = Fence::default();
+//! let sdk = fence.around(sdk);
+//! let storage = storage(&file, folder, &sdk);
 //! let owner = Owner { name: "7 on this-host".to_owned(), clock: Clock::system() };
 //! let store = Store::lock(storage, &file.name, &owner, |_, _| {}).await?.expect("adopted before");
-//! let fence = Fence::default();
 //! fence.follow(&store);
-//! let resources = Resources::connect(&file, &fence.around(sdk))?;
+//! let resources = Resources::connect(&file, &sdk)?;
 //! let engine = Engine::new(&file, folder, resources, Clock::system());
 //!
 //! let plan = engine.plan(StackReference::B)?;

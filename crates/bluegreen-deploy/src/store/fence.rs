@@ -1,6 +1,11 @@
 //! [`Fence`], which keeps calls back that a process would make without its lease.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::{Arc, OnceLock},
+    task::{Context, Poll},
+};
 
 use aws_smithy_runtime_api::{
     client::{
@@ -14,13 +19,16 @@ use aws_smithy_runtime_api::{
     },
     shared::IntoShared,
 };
+use aws_smithy_types::body::{self, SdkBody};
 use aws_types::SdkConfig;
+use http_body::{Body, Frame, SizeHint};
 
 use super::{Store, Tenure};
 
 /// Keeps calls back that a process would make without its lease: new ones, and the SDK's retries of old ones.
 ///
-/// AWS knows nothing of leases. What was sent before goes on, and may still take effect.
+/// AWS knows nothing of leases. What was sent before may still take effect; nobody waits for its answer, which could
+/// not be written down.
 #[derive(Clone, Debug, Default)]
 pub struct Fence(Arc<OnceLock<Arc<Tenure>>>);
 
@@ -69,13 +77,58 @@ struct FencedConnector {
 }
 
 impl HttpConnector for FencedConnector {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        if self.fence.is_open() {
-            return self.connector.call(request);
+    fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
+        if !self.fence.is_open() {
+            return HttpConnectorFuture::ready(Err(lost()));
         }
-        // Of a kind that the SDK does not try again.
-        HttpConnectorFuture::ready(Err(ConnectorError::user(
-            "the lease of this process is lost: nothing more is sent".into(),
-        )))
+        let fence = self.fence.clone();
+        let body = request.take_body().map_preserve_contents(move |body| {
+            SdkBody::from_body_1_x(FencedBody { body, fence: fence.clone() })
+        });
+        *request.body_mut() = body;
+        let (mut call, fence) = (self.connector.call(request), self.fence.clone());
+        // Whoever was stopped while it connected has sent nothing yet: it looks again whenever it goes on.
+        HttpConnectorFuture::new(poll_fn(move |context| {
+            if fence.is_open() {
+                return Pin::new(&mut call).poll(context);
+            }
+            Poll::Ready(Err(lost()))
+        }))
     }
+}
+
+/// The body of a call, which is read right before it is sent: what was ready to be sent when the process was stopped
+/// is not sent when it goes on.
+#[derive(Debug)]
+struct FencedBody {
+    body: SdkBody,
+    fence: Fence,
+}
+
+impl Body for FencedBody {
+    type Data = <SdkBody as Body>::Data;
+    type Error = body::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        if !self.fence.is_open() {
+            return Poll::Ready(Some(Err(Box::new(lost()))));
+        }
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        Body::is_end_stream(&self.body)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        Body::size_hint(&self.body)
+    }
+}
+
+/// Says why nothing is sent: an error of a kind that the SDK does not try again.
+fn lost() -> ConnectorError {
+    ConnectorError::user("the lease of this process is lost: nothing more is sent".into())
 }
