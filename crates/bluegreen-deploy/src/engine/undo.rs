@@ -138,10 +138,11 @@ impl Engine {
             .into_iter()
             .map(|(planned, waits_for)| {
                 let key = planned.step.id().key();
-                // Whoever has moved the traffic, it goes back with the pointer.
+                // Whoever has moved the traffic, it goes back with the pointer, unless somebody says that it has.
                 let follows = planned.phase == Phase::Promote
                     && key.starts_with("traffic.move/")
-                    && release.has_begun(Phase::Promote, plan);
+                    && release.has_begun(Phase::Promote, plan)
+                    && !release.journal.is_left(&key);
                 let undo =
                     (changed.contains(&key) || follows).then(|| planned.step.undo()).flatten();
                 let task = undo.map(|step| Task {

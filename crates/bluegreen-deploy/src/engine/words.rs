@@ -12,6 +12,9 @@ use crate::{
 /// The steps without which a release would not know where production is.
 const NEVER_SKIPPED: [&str; 3] = ["standby.idle", "traffic.move", "active.switch"];
 
+/// Those whose undo is as needed: traffic can be moved back by hand, the pointer cannot.
+const NEVER_LEFT: [&str; 1] = ["active.switch"];
+
 impl Engine {
     /// Lets the open release go on without a step: it counts as done, or as taken back where the release is being
     /// taken back. `step` is its name, with `/` and the resource where several steps are called so.
@@ -56,7 +59,8 @@ impl Engine {
                 return Err(Error::refused(format!("`{step}` may be one of {keys}: say which")));
             }
         };
-        if !back && NEVER_SKIPPED.contains(&id.name.as_str()) {
+        let never = if back { NEVER_LEFT.as_slice() } else { &NEVER_SKIPPED };
+        if never.contains(&id.name.as_str()) {
             return Err(Error::refused(format!(
                 "`{}` is never skipped: without it nobody knows where production is",
                 id.name

@@ -105,6 +105,11 @@ impl Journal {
         self.last().into_values().filter(|it| it.event == StepEvent::UndoFailed).collect()
     }
 
+    /// Returns whether somebody has said that a step is not taken back.
+    pub(crate) fn is_left(&self, step: &str) -> bool {
+        self.last().get(step).is_some_and(|it| it.event == StepEvent::UndoSkipped)
+    }
+
     /// Makes the next entry.
     pub(super) fn entry(&self, step: String, event: StepEvent, at: SystemTime, who: &str) -> Entry {
         let counted = match event {

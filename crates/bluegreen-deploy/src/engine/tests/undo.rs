@@ -1,7 +1,7 @@
 //! Taking releases back.
 
 use super::*;
-use crate::StepEvent;
+use crate::{StepEvent, stack_file::OnFailure};
 
 /// A failure of a step that is not to be repeated.
 fn broken() -> Error {
@@ -24,6 +24,17 @@ fn steps(log: &Log) -> Vec<Probe> {
         Probe::new("exclusive.hand-over", "ingest", B, log).undone_by("exclusive.hand-over"),
         Probe::new("aurora.scale-in", "orders", B, log),
     ]
+}
+
+/// A step that cannot be taken back once its undo has acted.
+fn stuck(log: &Log) -> Probe {
+    Probe::new("ecs.enable", "worker", B, log)
+        .undone_by_after("ecs.disable", [Ok(needed()), Ok(needed()), Err(broken())])
+}
+
+/// An engine of a stack file with `on-failure = "undo"`.
+fn undoing(steps: Vec<Probe>) -> Engine {
+    Engine { on_failure: OnFailure::Undo, ..engine(SERVED, None, steps) }
 }
 
 async fn released(engine: &Engine, store: &Store, until: Phase, log: &Log) -> Plan {
@@ -131,11 +142,8 @@ async fn what_was_written_directly_since_production_moved_is_lost_only_if_somebo
 #[tokio::test(start_paused = true)]
 async fn a_failed_undo_is_stuck_and_goes_on_where_it_failed() {
     let log = log();
-    let steps = vec![
-        Probe::new("aurora.start", "orders", B, &log).undone_by("aurora.stop"),
-        Probe::new("ecs.enable", "worker", B, &log)
-            .undone_by_after("ecs.disable", [Ok(needed()), Ok(needed()), Err(broken())]),
-    ];
+    let steps =
+        vec![Probe::new("aurora.start", "orders", B, &log).undone_by("aurora.stop"), stuck(&log)];
     let (engine, store) = (engine(SERVED, None, steps), store(A));
     let plan = engine.plan(B).unwrap();
     engine.deploy(&store, &plan, Phase::Prepare).await.unwrap();
@@ -159,10 +167,7 @@ async fn a_failed_undo_is_stuck_and_goes_on_where_it_failed() {
 #[tokio::test(start_paused = true)]
 async fn a_release_that_is_being_taken_back_does_not_go_forward_again() {
     let log = log();
-    let steps = vec![
-        Probe::new("ecs.enable", "worker", B, &log)
-            .undone_by_after("ecs.disable", [Ok(needed()), Ok(needed()), Err(broken())]),
-    ];
+    let steps = vec![stuck(&log)];
     let (engine, store) = (engine(SERVED, None, steps), store(A));
     let plan = engine.plan(B).unwrap();
     engine.deploy(&store, &plan, Phase::Prepare).await.unwrap();
@@ -180,9 +185,7 @@ async fn with_on_failure_undo_a_failure_before_promote_is_taken_back_at_once() {
         Probe::new("aurora.start", "orders", B, &log).undone_by("aurora.stop"),
         Probe::new("ecs.enable", "worker", B, &log).looking([Ok(needed()), Err(broken())]),
     ];
-    let mut engine = engine(SERVED, None, steps);
-    engine.on_failure = crate::stack_file::OnFailure::Undo;
-    let store = store(A);
+    let (engine, store) = (undoing(steps), store(A));
 
     let report = deploy(&engine, &store, B).await;
 
@@ -199,9 +202,7 @@ async fn with_on_failure_undo_a_failure_after_production_moved_pauses_all_the_sa
         Probe::new("aurora.start", "orders", B, &log).undone_by("aurora.stop"),
         Probe::new("exclusive.hand-over", "ingest", B, &log).looking([Ok(needed()), Err(broken())]),
     ];
-    let mut engine = engine(SERVED, None, steps);
-    engine.on_failure = crate::stack_file::OnFailure::Undo;
-    let store = store(A);
+    let (engine, store) = (undoing(steps), store(A));
 
     let report = deploy(&engine, &store, B).await;
 
@@ -212,11 +213,8 @@ async fn with_on_failure_undo_a_failure_after_production_moved_pauses_all_the_sa
 #[tokio::test(start_paused = true)]
 async fn a_step_that_cannot_be_taken_back_can_be_skipped() {
     let log = log();
-    let steps = vec![
-        Probe::new("aurora.start", "orders", B, &log).undone_by("aurora.stop"),
-        Probe::new("ecs.enable", "worker", B, &log)
-            .undone_by_after("ecs.disable", [Ok(needed()), Ok(needed()), Err(broken())]),
-    ];
+    let steps =
+        vec![Probe::new("aurora.start", "orders", B, &log).undone_by("aurora.stop"), stuck(&log)];
     let (engine, store) = (engine(SERVED, None, steps), store(A));
     let plan = engine.plan(B).unwrap();
     engine.deploy(&store, &plan, Phase::Prepare).await.unwrap();
@@ -230,6 +228,25 @@ async fn a_step_that_cannot_be_taken_back_can_be_skipped() {
     assert!(unknown.to_string().contains("aurora.start/orders/b"), "{unknown}");
     assert_eq!(report.outcome, Outcome::TakenBack);
     assert_eq!(logged(&log), ["aurora.stop orders on b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn traffic_that_somebody_has_moved_back_by_hand_stays_where_it_is_when_that_is_skipped() {
+    let log = log();
+    let broken = std::iter::repeat_with(|| Err(broken())).take(9);
+    let steps =
+        vec![Probe::new("traffic.move", "web", B, &log).undone_by_after("traffic.move", broken)];
+    let (engine, store) = (engine(SERVED, None, steps), store(A));
+    let plan = released(&engine, &store, Phase::Promote, &log).await;
+    let stuck = engine.rollback(&store, &plan, false).await.unwrap();
+
+    let refused = engine.skip(&store, &plan, "active.switch", "why").await.unwrap_err();
+    engine.skip(&store, &plan, "traffic.move", "moved by hand").await.unwrap();
+    let report = engine.rollback(&store, &plan, false).await.unwrap();
+
+    assert!(refused.to_string().contains("never skipped"), "{refused}");
+    assert_eq!((stuck.outcome, report.outcome), (Outcome::Stuck, Outcome::TakenBack));
+    assert_eq!((logged(&log).len(), store.pointer().active), (0, A));
 }
 
 #[tokio::test(start_paused = true)]
