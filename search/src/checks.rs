@@ -5,6 +5,7 @@
 
 mod ended;
 mod harm;
+mod written;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -13,11 +14,12 @@ use std::{
 
 use bluegreen_core::StackReference;
 use bluegreen_deploy::{
-    Outcome, Report, StepId,
+    StepId,
     stack_file::{ConsumerKind, EcsSettings, LambdaSettings, Resource, StackFile, Traffic},
 };
 use bluegreen_sim::{Mapping, Record, World};
 
+use self::written::Written;
 use crate::{kept::Kept, people::What, process::PROCESSES};
 
 /// How long after a person has moved traffic a call may still be on its way that was decided before.
@@ -68,6 +70,8 @@ pub(crate) struct Checker {
     pub(crate) stale_since: Option<Duration>,
     /// How long a process was stopped, whose steps take that much longer.
     pub(crate) stopped_for: Duration,
+    /// Under which steps the acts of each step and of each undo are written down.
+    written_as: BTreeMap<String, Vec<Written>>,
 }
 
 impl Checker {
@@ -86,6 +90,7 @@ impl Checker {
             meddled: None,
             stale_since: None,
             stopped_for: Duration::ZERO,
+            written_as: BTreeMap::new(),
         }
     }
 
@@ -123,6 +128,7 @@ impl Checker {
         }
         if record.is_change() {
             self.harmless(world, record, active);
+            self.is_written(record);
         }
         if record.took_effect() {
             self.effects += 1;
@@ -345,33 +351,6 @@ impl Checker {
             self.violated(format!(
                 "`{step}` took {took:?}, more than its {deadline:?} + {lasts:?}"
             ));
-        }
-    }
-
-    /// 3: what a run reports agrees with the account and the pointer; nothing at all is what an error reports.
-    pub(crate) fn report(&mut self, report: Option<&Report>) {
-        let nothing_changed = report.is_none_or(|it| {
-            it.outcome == Outcome::Failed || (it.outcome == Outcome::Refused && it.steps.is_empty())
-        });
-        if nothing_changed && self.effects > 0 {
-            let effects = self.effects;
-            self.violated(format!("it says that nothing was changed after {effects} changes"));
-        }
-        let Some(report) = report else { return };
-        let pointer = self.store.pointer().active;
-        if report.active != pointer {
-            self.violated(format!("the report says {} and the pointer {pointer}", report.active));
-        }
-        let open = self.store.is_open();
-        if report.outcome == Outcome::Done && open {
-            self.violated("the release is done and still open".to_owned());
-        }
-        let paused = matches!(report.outcome, Outcome::Paused | Outcome::RetireIncomplete);
-        if paused && !open {
-            self.violated(format!("the outcome is {:?} and no release is open", report.outcome));
-        }
-        if report.outcome == Outcome::RetireIncomplete && pointer != report.to {
-            self.violated("retiring is incomplete and production has not moved".to_owned());
         }
     }
 }

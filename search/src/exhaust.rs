@@ -1,4 +1,5 @@
-//! Every fault at every call of the corner shop, and every step twice.
+//! Every fault at every call of the corner shop, a death at every call and every write, every step and every undo that
+//! fails, and every step twice.
 
 use std::{
     fmt,
@@ -6,6 +7,7 @@ use std::{
         Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use bluegreen_sim::{Fault, Faults};
@@ -14,6 +16,7 @@ use clap::ValueEnum;
 use crate::{
     Found,
     breaks::Break,
+    failing::{Failure, Of},
     run::{Case, Ended},
     side_by_side, tried,
 };
@@ -44,36 +47,99 @@ pub(crate) enum Befalls {
     DiesBeforeWrite,
     /// The process dies right after a write of the store.
     DiesAfterWrite,
+    /// The process dies before the call has arrived, and the same command is run on another machine.
+    DiesBeforeAndMoves,
+    /// The process dies right after the call took effect, and the same command is run on another machine.
+    DiesAfterAndMoves,
+    /// The process dies right before a write of the store, and the same command is run on another machine.
+    DiesBeforeWriteAndMoves,
+    /// The process dies right after a write of the store, and the same command is run on another machine.
+    DiesAfterWriteAndMoves,
+    /// A step fails for good, which has this number in place of a call. It is mended while the release is paused.
+    StepFails,
+    /// The same once it has made its change.
+    StepFailsAfterward,
+    /// A step fails for good, and with `on-failure = "undo"` the release is taken back.
+    StepFailsAndUndoes,
+    /// The same once it has made its change.
+    StepFailsAfterwardAndUndoes,
+    /// The undo of a step fails for good. It is mended, and tried again.
+    UndoFails,
+    /// The same once it has made its change.
+    UndoFailsAfterward,
+    /// The undo of a step fails for good once it has made its change, and a person skips it.
+    UndoIsSkipped,
 }
 
+/// How long a lease lives that nobody renews, where another machine goes on.
+const LEASE: Duration = Duration::from_secs(300);
+
 impl Befalls {
-    /// Returns what is wrong with the call, or the write, of this number.
+    /// Returns what is wrong with the call, the write or the step of this number.
     fn case(self, number: usize) -> Case {
-        let (fault, times) = match self {
-            Self::FailsForAWhile => (Fault::ServerError(500), Some(7)),
-            Self::FailsForGood => (Fault::ServerError(500), None),
-            Self::LostBefore => (Fault::LostBefore, Some(1)),
-            Self::LostAfter => (Fault::LostAfter, Some(1)),
-            Self::AllLostBefore => (Fault::LostBefore, Some(3)),
-            Self::AllLostAfter => (Fault::LostAfter, Some(3)),
-            Self::DiesBefore => (Fault::DiesBefore, Some(1)),
-            Self::DiesAfter => (Fault::DiesAfter, Some(1)),
-            Self::DiesBeforeWrite | Self::DiesAfterWrite => {
-                let is_made = self == Self::DiesAfterWrite;
-                return Case {
-                    dies_at_write: Some((number, is_made)),
-                    ..case(Faults::none(), None)
-                };
-            }
+        let of_call = |fault, times| Case {
+            faults: [Faults::none().at_call(number, fault, times), Faults::none()],
+            ..corner_shop()
         };
-        case(Faults::none().at_call(number, fault, times), None)
+        let of_write = |is_made| Case { dies_at_write: Some((number, is_made)), ..corner_shop() };
+        let moves = |case| Case { lease: Some(LEASE), ..case };
+        let of_step = |of, acts| {
+            let fails = Some(Failure { step: number, of, acts });
+            Case { fails, ..corner_shop() }
+        };
+        let undoes = |case: Case| {
+            let text = case.text.replacen("[release]\n", "[release]\non-failure = \"undo\"\n", 1);
+            Case { text, ..case }
+        };
+        match self {
+            Self::FailsForAWhile => of_call(Fault::ServerError(500), Some(7)),
+            Self::FailsForGood => of_call(Fault::ServerError(500), None),
+            Self::LostBefore => of_call(Fault::LostBefore, Some(1)),
+            Self::LostAfter => of_call(Fault::LostAfter, Some(1)),
+            Self::AllLostBefore => of_call(Fault::LostBefore, Some(3)),
+            Self::AllLostAfter => of_call(Fault::LostAfter, Some(3)),
+            Self::DiesBefore => of_call(Fault::DiesBefore, Some(1)),
+            Self::DiesAfter => of_call(Fault::DiesAfter, Some(1)),
+            Self::DiesBeforeWrite => of_write(false),
+            Self::DiesAfterWrite => of_write(true),
+            Self::DiesBeforeAndMoves => moves(Self::DiesBefore.case(number)),
+            Self::DiesAfterAndMoves => moves(Self::DiesAfter.case(number)),
+            Self::DiesBeforeWriteAndMoves => moves(Self::DiesBeforeWrite.case(number)),
+            Self::DiesAfterWriteAndMoves => moves(Self::DiesAfterWrite.case(number)),
+            Self::StepFails => of_step(Of::Step, false),
+            Self::StepFailsAfterward => of_step(Of::Step, true),
+            Self::StepFailsAndUndoes => undoes(Self::StepFails.case(number)),
+            Self::StepFailsAfterwardAndUndoes => undoes(Self::StepFailsAfterward.case(number)),
+            Self::UndoFails => of_step(Of::UndoMended, false),
+            Self::UndoFailsAfterward => of_step(Of::UndoMended, true),
+            Self::UndoIsSkipped => of_step(Of::UndoSkipped, true),
+        }
     }
 
-    /// Returns how many calls, or writes, there are for it in a run in which nothing goes wrong.
+    /// Returns how many calls, writes or steps there are for it in a run in which nothing goes wrong.
     fn numbers(self, quiet: &Ended) -> usize {
         match self {
-            Self::DiesBeforeWrite | Self::DiesAfterWrite => quiet.writes,
-            _ => quiet.calls,
+            Self::FailsForAWhile
+            | Self::FailsForGood
+            | Self::LostBefore
+            | Self::LostAfter
+            | Self::AllLostBefore
+            | Self::AllLostAfter
+            | Self::DiesBefore
+            | Self::DiesAfter
+            | Self::DiesBeforeAndMoves
+            | Self::DiesAfterAndMoves => quiet.calls,
+            Self::DiesBeforeWrite
+            | Self::DiesAfterWrite
+            | Self::DiesBeforeWriteAndMoves
+            | Self::DiesAfterWriteAndMoves => quiet.writes,
+            Self::StepFails
+            | Self::StepFailsAfterward
+            | Self::StepFailsAndUndoes
+            | Self::StepFailsAfterwardAndUndoes
+            | Self::UndoFails
+            | Self::UndoFailsAfterward
+            | Self::UndoIsSkipped => quiet.planned,
         }
     }
 }
@@ -92,7 +158,8 @@ pub(crate) fn all(one: Option<usize>, only: Option<Befalls>, show: bool) -> Foun
         let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
         found.add(format!("cargo xtask simulate --exhaustively {replay}"), ended);
     };
-    let quiet = tried(&case(Faults::none(), None));
+    let quiet = tried(&corner_shop());
+    let undisturbed = quiet.picture.clone();
     let kinds = Befalls::value_variants().iter().filter(|it| only.is_none_or(|only| only == **it));
     let all: Vec<(usize, Befalls)> = kinds
         .flat_map(|kind| {
@@ -108,7 +175,11 @@ pub(crate) fn all(one: Option<usize>, only: Option<Befalls>, show: bool) -> Foun
     let next = AtomicUsize::new(0);
     side_by_side(|| {
         while let Some(&(call, befalls)) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let ended = tried(&Case { told: show, ..befalls.case(call) });
+            let mut ended = tried(&Case { told: show, ..befalls.case(call) });
+            let differences = undisturbed.differences(&ended.picture);
+            if !differences.is_empty() {
+                ended.violations.push(format!("not as in an undisturbed run: {differences:?}"));
+            }
             if show {
                 ended.story.iter().for_each(|it| println!("{it}"));
             }
@@ -122,7 +193,7 @@ pub(crate) fn all(one: Option<usize>, only: Option<Befalls>, show: bool) -> Foun
 
 /// Brings every step about twice.
 pub(crate) fn twice() -> Ended {
-    let mut ended = tried(&case(Faults::none(), Some(Break::Twice)));
+    let mut ended = tried(&Case { broken: Some(Break::Twice), ..corner_shop() });
     let once: Vec<&String> =
         ended.steps.iter().filter(|(_, again)| !**again).map(|(step, _)| step).collect();
     if ended.steps.is_empty() || !once.is_empty() {
@@ -132,7 +203,6 @@ pub(crate) fn twice() -> Ended {
     ended
 }
 
-fn case(faults: Faults, broken: Option<Break>) -> Case {
-    let quiet = Case::quiet(0, CORNER_SHOP.to_owned());
-    Case { faults: [faults, Faults::none()], broken, ..quiet }
+fn corner_shop() -> Case {
+    Case::quiet(0, CORNER_SHOP.to_owned())
 }

@@ -10,7 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use bluegreen_deploy::{
-    Changes, Holder, Lease, MemoryStorage, Pointer, Records, Release, Result, Storage, Store,
+    Changes, Entry, Holder, Lease, MemoryStorage, Pointer, Records, Release, Result, Storage, Store,
 };
 use bluegreen_sim::SimulatedAccount;
 use futures::FutureExt;
@@ -45,6 +45,15 @@ impl Kept {
         let store = Store::open(storage, name).now_or_never()?;
         let store = store.unwrap_or_else(|err| panic!("the store cannot be opened: {err}"))?;
         store.past(&id).now_or_never()?.ok()?
+    }
+
+    /// Returns the journal of the open release.
+    pub(crate) fn journal(&self) -> Vec<Entry> {
+        let open = self.read("open").remove("open").unwrap_or_default();
+        let Some(id) = open.as_str() else { return Vec::new() };
+        let entries = self.read(&format!("journal/{id}/")).into_values();
+        let entries = entries.map(|it| serde_json::from_value(it));
+        entries.map(|it| it.unwrap_or_else(|err| panic!("an entry is torn: {err}"))).collect()
     }
 
     fn read(&self, prefix: &str) -> Records {

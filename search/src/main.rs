@@ -7,6 +7,7 @@
 mod breaks;
 mod checks;
 mod exhaust;
+mod failing;
 mod files;
 mod kept;
 mod people;

@@ -9,7 +9,7 @@ use bluegreen_sim::World;
 /// How an account is as far as a release changes it: what is compared when one was taken back.
 ///
 /// Data and messages are no part of it, nor are numbers of tasks and readers, which follow the load.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Picture(BTreeMap<String, String>);
 
 impl Picture {

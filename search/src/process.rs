@@ -10,8 +10,8 @@ use std::{
 
 use bluegreen_core::StackReference;
 use bluegreen_deploy::{
-    Error, Fence, Outcome, Owner, Phase, Release, Report, Result, Storage, Store, chain,
-    stack_file::Traffic,
+    Engine, Error, Fence, Outcome, Owner, Phase, Plan, Release, Report, Result, Storage, Store,
+    chain, stack_file::Traffic,
 };
 use bluegreen_rehearsal::connect;
 use bluegreen_sim::Faults;
@@ -28,8 +28,10 @@ use crate::{
 
 /// What is typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Command {
-    Deploy,
+pub(crate) enum Command {
+    /// `bluegreen deploy --until PHASE`.
+    Deploy(Phase),
+    /// `bluegreen rollback`.
     Rollback,
 }
 
@@ -58,14 +60,15 @@ pub(crate) struct Stop {
 impl Run<'_> {
     /// Moves production to a stack, and goes on with the release until it has ended. Returns whether it has.
     pub(crate) async fn leg(&self, leg: usize, to: StackReference) -> Result<bool> {
-        let picture = || self.account.world(|world| Picture::of(world, self.file));
-        let before = picture();
+        let before = self.picture();
         let (mut attempt, mut deaths, mut mended) = (0, 0, false);
         let mut meddling = self.case.meddling.as_ref().filter(|it| it.leg == leg).cloned();
         let mut turns_back = self.case.turns_back.filter(|it| it.0 == leg);
         let mut stop = self.case.stop.filter(|it| it.leg == leg);
         let mut gives_up = self.case.gives_up;
-        let mut command = Command::Deploy;
+        let mut command = Command::Deploy(Phase::Retire);
+        // Where the lease is what tells the dead from the living, it is another machine that goes on.
+        let mut machine = 0;
         while attempt <= TRIES {
             lock(&self.seen).checker.begins();
             let cancel = CancellationToken::new();
@@ -78,7 +81,10 @@ impl Run<'_> {
             let attempted = async {
                 match stop.take() {
                     Some(stop) => self.stopped(command, to, stop, interruption).await,
-                    None => self.attempt(command, to, 0, interruption, cancel.clone()).await,
+                    None => {
+                        let cancel = cancel.clone();
+                        self.attempt(command, to, machine, interruption, cancel).await
+                    }
                 }
             };
             let attempted = tokio::time::timeout(FOR_EVER, attempted);
@@ -94,6 +100,8 @@ impl Run<'_> {
                 // On the same machine the operating system knows at once; elsewhere the lease is watched.
                 if self.case.lease.is_none() {
                     self.storage.end_lease();
+                } else {
+                    machine = (machine + 1) % PROCESSES.len();
                 }
                 deaths += 1;
                 if deaths == DEATHS {
@@ -122,13 +130,13 @@ impl Run<'_> {
                         self.account.world(|world| world.arrive(active));
                     }
                     let meddled = lock(&self.seen).checker.meddled.is_some();
-                    let differences = before.differences(&picture());
+                    let differences = before.differences(&self.picture());
                     if !mended && !meddled && !differences.is_empty() {
                         let what = format!("taken back, and yet otherwise: {differences:?}");
                         lock(&self.seen).checker.violated(what);
                     }
                     self.account.set_faults(Faults::none());
-                    command = Command::Deploy;
+                    command = Command::Deploy(Phase::Retire);
                     attempt += 1;
                     continue;
                 }
@@ -141,7 +149,7 @@ impl Run<'_> {
                     if command == Command::Rollback
                         && self.kept.release().is_some_and(|it| it.going_back.is_none()) =>
                 {
-                    command = Command::Deploy;
+                    command = Command::Deploy(Phase::Retire);
                     attempt += 1;
                     continue;
                 }
@@ -158,7 +166,7 @@ impl Run<'_> {
             let active = self.kept.pointer().active;
             let open = self.kept.release().filter(|it| it.ended.is_none());
             let goes_back = open.as_ref().is_some_and(|it| it.going_back.is_some());
-            command = if goes_back { Command::Rollback } else { Command::Deploy };
+            command = if goes_back { Command::Rollback } else { Command::Deploy(Phase::Retire) };
             // Until everything is prepared, a release that finds traffic elsewhere stands still.
             let prepared = |it: &Release| it.phases.contains_key(&Phase::Prepare);
             let moves = open.is_some_and(|it| it.target != active && !goes_back && prepared(&it));
@@ -226,13 +234,68 @@ impl Run<'_> {
         interruption: Interruption,
         cancel: CancellationToken,
     ) -> Result<Report> {
+        let work =
+            async |engine: &Engine, store: &Store, plan: &Plan| match (command, store.release()) {
+                (Command::Deploy(until), _) => engine.run(store, plan, Phase::Prepare, until).await,
+                (Command::Rollback, Some(_)) => engine.rollback(store, plan, true).await,
+                (Command::Rollback, None) => engine.deploy(store, plan, Phase::Retire).await,
+            };
+        self.in_process(to, process, interruption, cancel, work).await
+    }
+
+    /// Runs a command that nothing befalls from outside.
+    pub(crate) async fn command(&self, command: Command, to: StackReference) -> Result<Report> {
+        lock(&self.seen).checker.begins();
+        let (nothing, cancel) = (Interruption::default(), CancellationToken::new());
+        let report = self.attempt(command, to, 0, nothing, cancel).await?;
+        // Part of a release ends otherwise.
+        if matches!(command, Command::Rollback | Command::Deploy(Phase::Retire)) {
+            lock(&self.seen).checker.report(Some(&report));
+        }
+        Ok(report)
+    }
+
+    /// Says that the release goes on without a step, as a person who has brought it about by hand.
+    pub(crate) async fn skip(&self, step: &str, to: StackReference) -> Result<()> {
+        let (nothing, cancel) = (Interruption::default(), CancellationToken::new());
+        let skip = async |engine: &Engine, store: &Store, plan: &Plan| {
+            engine.skip(store, plan, step, "done by hand").await
+        };
+        self.in_process(to, 0, nothing, cancel, skip).await?;
+        Ok(())
+    }
+
+    /// Returns how the account is as far as a release changes it.
+    pub(crate) fn picture(&self) -> Picture {
+        self.account.world(|world| Picture::of(world, self.file))
+    }
+
+    /// Returns the plan of a move to a stack.
+    pub(crate) fn plan(&self, to: StackReference) -> Result<Plan> {
+        let engine = connect(self.file, &self.account, &self.sdks[0])?;
+        breaks::plan(&engine, to, self.case.broken)
+    }
+
+    /// Does something with the engine and the store, as a new process would.
+    async fn in_process<T>(
+        &self,
+        to: StackReference,
+        process: usize,
+        interruption: Interruption,
+        cancel: CancellationToken,
+        work: impl AsyncFnOnce(&Engine, &Store, &Plan) -> Result<T>,
+    ) -> Result<T> {
         let fence = Fence::default();
         let sdk = &self.sdks[process];
         let unfenced = self.case.broken == Some(Break::NoFencing) && process == 0;
         let sdk = if unfenced { sdk.clone() } else { fence.around(sdk) };
         let file = breaks::file(self.file, self.case.broken);
         let engine = connect(&file, &self.account, &sdk)?;
-        let plan = breaks::plan(&engine, to, self.case.broken)?;
+        let mut plan = breaks::plan(&engine, to, self.case.broken)?;
+        lock(&self.seen).checker.planned(&plan);
+        if let Some(failing) = &self.failing {
+            failing.put_into(&mut plan);
+        }
         let engine = engine.with_watcher(self.watcher(&plan, interruption)).with_cancel(cancel);
         let storage: Arc<dyn Storage> = Arc::new(Mortal {
             storage: self.storage.clone(),
@@ -247,10 +310,7 @@ impl Run<'_> {
         let store = Store::lock(storage, &self.file.name, &owner, |_, _| {}).await?;
         let store = store.unwrap_or_else(|| panic!("the store is gone"));
         fence.follow(&store);
-        let ended = match (command, store.release()) {
-            (Command::Rollback, Some(_)) => engine.rollback(&store, &plan, true).await,
-            _ => engine.run(&store, &plan, Phase::Prepare, Phase::Retire).await,
-        };
+        let ended = work(&engine, &store, &plan).await;
         store.close().await?;
         ended
     }

@@ -24,9 +24,11 @@ use bluegreen_sim::{self as sim, Fault, Faults, Policy, Record, Settings, Simula
 use crate::{
     breaks::{AGAIN, Break},
     checks::Checker,
+    failing::{Failing, Failure},
     files,
     kept::{Kept, Life},
     people::{Meddling, What, provide},
+    picture::Picture,
     process::{Interruption, PROCESSES, Stop},
 };
 
@@ -69,6 +71,8 @@ pub(crate) struct Case {
     pub(crate) gives_up: bool,
     /// Where the process is stopped without knowing it.
     pub(crate) stop: Option<Stop>,
+    /// What fails for good.
+    pub(crate) fails: Option<Failure>,
     /// Whether the release goes back to where it began.
     pub(crate) back: bool,
     /// Whether every call and every step is written down.
@@ -125,6 +129,7 @@ impl Case {
             turns_back: None,
             gives_up: false,
             stop: None,
+            fails: None,
             back: false,
             told: false,
         }
@@ -161,6 +166,10 @@ pub(crate) struct Ended {
     pub(crate) calls: usize,
     /// How often the store was written.
     pub(crate) writes: usize,
+    /// How many steps there are in the plan.
+    pub(crate) planned: usize,
+    /// How the account is in the end.
+    pub(crate) picture: Picture,
     /// What was violated.
     pub(crate) violations: Vec<String>,
     /// The steps that have ended well, with whether they were brought about a second time.
@@ -197,6 +206,7 @@ pub(crate) struct Run<'a> {
     pub(crate) kept: Kept,
     pub(crate) seen: Arc<Mutex<Seen>>,
     pub(crate) life: Arc<Life>,
+    pub(crate) failing: Option<Arc<Failing>>,
 }
 
 /// What the run has seen.
@@ -239,7 +249,8 @@ async fn whole(case: &Case, file: &StackFile) -> Result<Ended> {
             }
         }
     });
-    let run = Run { case, file, account, sdks, storage, kept, seen, life };
+    let failing = case.fails.map(|it| Arc::new(Failing::new(it)));
+    let run = Run { case, file, account, sdks, storage, kept, seen, life, failing };
 
     let legs: &[StackReference] =
         if case.back { &[from.partner(), from] } else { &[from.partner()] };
@@ -249,7 +260,11 @@ async fn whole(case: &Case, file: &StackFile) -> Result<Ended> {
         if leg > 0 {
             run.account.world(|world| provide(world, file, *to));
         }
-        if !run.leg(leg, *to).await? {
+        let has_moved = match &run.failing {
+            Some(failing) => run.fails(failing, *to).await?,
+            None => run.leg(leg, *to).await?,
+        };
+        if !has_moved {
             break;
         }
         deployments += 1;
@@ -269,6 +284,8 @@ async fn whole(case: &Case, file: &StackFile) -> Result<Ended> {
         deployments,
         calls,
         writes: run.life.writes.load(Ordering::Relaxed),
+        planned: run.plan(from.partner())?.steps().len(),
+        picture: run.picture(),
         violations: std::mem::take(&mut seen.checker.violations),
         steps: std::mem::take(&mut seen.steps),
         story: std::mem::take(&mut seen.story),
