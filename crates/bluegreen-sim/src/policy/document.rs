@@ -65,7 +65,7 @@ const OPERATORS: [(&str, Matches, bool); 12] = [
 ];
 
 /// The condition keys that have a value in the account; `concerns` of the services gives all but the first four.
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "aws:RequestedRegion",
     "aws:PrincipalArn",
     "aws:PrincipalAccount",
@@ -73,6 +73,7 @@ const KEYS: [&str; 8] = [
     "application-autoscaling:scalable-dimension",
     "application-autoscaling:service-namespace",
     "ecs:cluster",
+    "iam:PassedToService",
     "lambda:FunctionArn",
 ];
 

@@ -50,8 +50,8 @@ const LEFT_BY_EXTERNAL: [&str; 8] = [
 pub struct Ecs {
     clusters: BTreeSet<String>,
     services: BTreeMap<(String, String), Service>,
-    /// The names of the containers of each revision, by family.
-    definitions: BTreeMap<String, Vec<Vec<String>>>,
+    /// The task definitions, by family and revision.
+    definitions: BTreeMap<String, BTreeMap<u32, definitions::Definition>>,
     /// The tasks that run alone, and those that did, by their ids.
     tasks: BTreeMap<String, Task>,
     /// How the tasks of a family run.
@@ -136,6 +136,11 @@ impl Ecs {
 }
 
 impl World {
+    /// Adds a cluster that runs nothing, if it is not there yet.
+    pub fn add_ecs_cluster(&mut self, cluster: &str) {
+        self.ecs.clusters.insert(cluster.to_owned());
+    }
+
     /// Adds a service that runs so many tasks.
     pub fn add_service(&mut self, cluster: &str, name: &str, desired: u32) {
         let service = Service {
@@ -152,7 +157,7 @@ impl World {
             source: None,
             polls: false,
         };
-        self.ecs.clusters.insert(cluster.to_owned());
+        self.add_ecs_cluster(cluster);
         self.ecs.services.insert((cluster.to_owned(), name.to_owned()), service);
     }
 
@@ -240,6 +245,7 @@ pub(super) fn answer(world: &mut World, call: &Call) -> Answer {
         }
         "CreateService" => create(world, call),
         "DescribeServices" => describe(world, call),
+        "DescribeTaskDefinition" => definitions::describe(world, call),
         "DescribeTasks" => tasks::describe(world, call),
         "ListServices" => {
             let cluster = known_cluster(world, call)?;
@@ -271,7 +277,12 @@ pub(super) fn concerns(world: &World, call: &Call) -> Concerns {
     if arns.is_empty() {
         return Concerns::everything();
     }
-    Concerns::on(arns).given("ecs:cluster", &world.arn("ecs", &format!("cluster/{cluster}")))
+    let mut concerns =
+        Concerns::on(arns).given("ecs:cluster", &world.arn("ecs", &format!("cluster/{cluster}")));
+    if call.operation == "RunTask" {
+        concerns.0.extend(tasks::passed(world, call));
+    }
+    concerns
 }
 
 /// §3.1: the cluster is `default` when it is left out.

@@ -8,6 +8,7 @@ use super::{EcsEvent, cluster_of, definitions, invalid, known_cluster};
 use crate::{
     Call, Event, Lagging, Refusal, World,
     call::{Answer, time},
+    services::Concern,
 };
 
 /// How many tasks a call may start, and how many it may ask about.
@@ -197,7 +198,8 @@ pub(super) fn run(world: &mut World, call: &Call) -> Answer {
     let cluster = known_cluster(world, call)?;
     let named = call.text("taskDefinition").ok_or_else(|| invalid("taskDefinition is required"))?;
     let definition = definitions::find(world, named)
-        .ok_or_else(|| Refusal::bad("ClientException", "TaskDefinition not found."))?;
+        .ok_or_else(|| Refusal::bad("ClientException", "TaskDefinition not found."))?
+        .clone();
     let count = call.number("count").unwrap_or(1);
     if !(1..=MOST).contains(&count) {
         return Err(invalid(format!("count must be 1 to {MOST}")));
@@ -207,7 +209,7 @@ pub(super) fn run(world: &mut World, call: &Call) -> Answer {
         return Err(invalid(format!("startedBy has more than {LONGEST_NAME} characters")));
     }
     let overrides = call.parameters.get("overrides").cloned().unwrap_or_default();
-    check_containers(&overrides, &definition.containers)?;
+    check_containers(&overrides, &definition.names())?;
     if let Some(tasks) = started_before(world, call)? {
         return Ok(json!({ "tasks": tasks, "failures": [] }));
     }
@@ -231,7 +233,7 @@ pub(super) fn run(world: &mut World, call: &Call) -> Answer {
             stop_code: None,
             stopped_reason: None,
             desired: Lagging::new("RUNNING"),
-            containers: definition.containers.clone(),
+            containers: definition.names(),
             known: world.stale_until(),
             created: world.now(),
             started: None,
@@ -254,6 +256,18 @@ pub(super) fn run(world: &mut World, call: &Call) -> Answer {
     let now = world.now();
     world.advance(now);
     Ok(json!({ "tasks": shown, "failures": [] }))
+}
+
+/// Returns what whoever runs a task needs for its roles: to pass them on to tasks.
+pub(super) fn passed(world: &World, call: &Call) -> Vec<Concern> {
+    let definition = call.text("taskDefinition").and_then(|it| definitions::find(world, it));
+    let roles = definition.map(|it| it.roles.clone()).unwrap_or_default();
+    let pass = |role: String| {
+        let mut concern = Concern { action: Some("iam:PassRole".to_owned()), ..Concern::on(role) };
+        concern.give("iam:PassedToService", "ecs-tasks.amazonaws.com");
+        concern
+    };
+    roles.into_iter().map(pass).collect()
 }
 
 fn check_containers(overrides: &Value, containers: &[String]) -> Result<(), Refusal> {

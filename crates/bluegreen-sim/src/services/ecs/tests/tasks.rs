@@ -177,6 +177,35 @@ fn without_a_revision_the_last_one_runs() {
 }
 
 #[test]
+fn a_definition_is_described_with_its_containers_and_one_that_is_not_there_is_refused() {
+    let mut world = with_definition();
+    world.add_task_revision("migrate", 7);
+    let containers = json!([{ "name": "app" }, { "name": "log", "essential": false }]);
+    let define = json!({ "family": "migrate", "containerDefinitions": containers });
+    let registered = answer(&mut world, &call("ecs", "RegisterTaskDefinition", define)).unwrap();
+    let mut describe = |definition: &str| {
+        let parameters = json!({ "taskDefinition": definition });
+        answer(&mut world, &call("ecs", "DescribeTaskDefinition", parameters))
+    };
+
+    let last = describe("migrate").unwrap();
+    let seventh = describe("migrate:7").unwrap()["taskDefinition"].clone();
+    let lost = ["lost", "migrate:2", "migrate:0"].map(|it| describe(it).unwrap_err());
+
+    assert_eq!(last, registered);
+    assert_eq!((&last["taskDefinition"]["revision"], &seventh["revision"]), (&json!(8), &json!(7)));
+    let app = json!({ "name": "app", "essential": true });
+    let log = json!({ "name": "log", "essential": false });
+    assert_eq!(last["taskDefinition"]["containerDefinitions"], json!([app, log]));
+    assert_eq!(seventh["status"], "ACTIVE");
+    assert_eq!(seventh["containerDefinitions"], json!([{ "name": "main", "essential": true }]));
+    for refusal in lost {
+        let expected = Refusal::bad("ClientException", "Unable to describe task definition.");
+        assert_eq!(refusal, expected);
+    }
+}
+
+#[test]
 fn a_task_that_somebody_stops_ends_as_it_is_told_to_and_once() {
     let mut world = with_definition();
     let task = run(&mut world, json!({})).unwrap()["tasks"][0].clone();
@@ -210,19 +239,30 @@ fn a_task_that_somebody_stops_ends_as_it_is_told_to_and_once() {
 fn policies_know_what_a_call_about_tasks_is_for() {
     let mut world = with_definition();
     world.add_task_definition("migrate");
+    let concerns = |operation: &str, parameters: Value| {
+        concerns(&world, &call("ecs", operation, parameters)).0
+    };
     let resources = |operation: &str, parameters: Value| {
-        let concerns = concerns(&world, &call("ecs", operation, parameters)).0;
+        let concerns = concerns(operation, parameters);
         let given = concerns.iter().all(|it| it.conditions.contains_key("ecs:cluster"));
         assert!(given, "{concerns:?}");
         concerns.into_iter().map(|it| it.resource).collect::<Vec<_>>()
     };
 
-    let run = resources("RunTask", json!({ "cluster": "shop", "taskDefinition": "migrate" }));
+    let run = concerns("RunTask", json!({ "cluster": "shop", "taskDefinition": "migrate" }));
     let describe = resources("DescribeTasks", json!({ "cluster": "shop", "tasks": ["1", "2"] }));
     let stop = resources("StopTask", json!({ "cluster": "shop", "task": "1" }));
+    let look = concerns("DescribeTaskDefinition", json!({ "taskDefinition": "migrate" }));
 
     let arn = |it: &str| world.arn("ecs", it);
-    assert_eq!(run, [arn("task-definition/migrate:2")]);
+    let [start, pass] = run.as_slice() else { panic!("{run:?}") };
+    assert_eq!((&start.action, &start.resource), (&None, &arn("task-definition/migrate:2")));
+    assert!(start.conditions.contains_key("ecs:cluster"), "{start:?}");
+    assert_eq!(pass.action.as_deref(), Some("iam:PassRole"));
+    assert_eq!(pass.resource, "arn:aws:iam::123456789012:role/migrate");
+    assert_eq!(pass.conditions["iam:PassedToService"], ["ecs-tasks.amazonaws.com"]);
+    assert_eq!(pass.conditions.len(), 1);
     assert_eq!(describe, [arn("task/shop/1"), arn("task/shop/2")]);
     assert_eq!(stop, [arn("task/shop/1")]);
+    assert_eq!(look, Concerns::everything().0);
 }
