@@ -127,10 +127,19 @@ fn build(world: &mut World, file: &StackFile, active: StackReference) {
     runs(world, file, active);
 }
 
-/// Adds what tests and schemas refer to and no other table has: functions that end well, alarms that are still.
+/// Adds what tests and schemas refer to and no other table has: functions and tasks that end well, alarms that are still.
 fn runs(world: &mut World, file: &StackFile, active: StackReference) {
     let jobs = file.schemas.iter().flat_map(|it| [&it.settings.reset, &it.settings.hydrate]);
-    let jobs = jobs.flatten().filter_map(|it| match &it.kind {
+    let jobs: Vec<&JobKind> = jobs.flatten().map(|it| &it.kind).collect();
+    for kind in &jobs {
+        if let JobKind::Task(config) = kind {
+            world.add_ecs_cluster(&config.cluster);
+            for stack in StackReference::BOTH {
+                define(world, config.definitions.of(stack));
+            }
+        }
+    }
+    let jobs = jobs.into_iter().filter_map(|it| match it {
         JobKind::Lambda(functions) => Some(functions),
         JobKind::Task(_) | JobKind::Command(_) => None,
     });
@@ -158,6 +167,18 @@ fn runs(world: &mut World, file: &StackFile, active: StackReference) {
             }
         }
     }
+}
+
+/// Adds the task definition that is called `family:revision`, or the first of `family`, if it is not there yet.
+fn define(world: &mut World, definition: &str) {
+    if world.has_task_definition(definition) {
+        return;
+    }
+    let named = definition.split_once(':');
+    match named.and_then(|(family, revision)| Some((family, revision.parse().ok()?))) {
+        Some((family, revision)) => world.add_task_revision(family, revision),
+        None => world.add_task_definition(definition),
+    };
 }
 
 /// Adds a queue as AWS advises for its functions: hidden are messages for six times as long as those may take.
