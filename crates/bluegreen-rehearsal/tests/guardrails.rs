@@ -152,6 +152,37 @@ async fn production_does_not_move_while_an_alarm_fires_on_the_active_stack() {
     shop.is_refused("active.quiet", "alarm `shop-a-errors` fires since").await;
 }
 
+/// Puts so many records into the stream at once, of which a hundred are read every few seconds.
+async fn fall_behind(shop: &Shop, records: usize) {
+    shop.account.world(|world| {
+        let stream = world.arn("kinesis", "stream/clicks");
+        world.add_records(&stream, records);
+    });
+    later(&shop.account, 5 * 60, |_| {}).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn production_does_not_move_while_the_active_stack_falls_behind_in_its_stream() {
+    let shop = Shop::released(Phase::Test).await;
+    fall_behind(&shop, 20_000).await;
+
+    shop.is_refused("active.quiet", "function `ingest-a` reads records that are ").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn production_moves_when_the_active_stack_has_caught_up_with_its_stream() {
+    let shop = Shop::released(Phase::Test).await;
+    fall_behind(&shop, 20_000).await;
+
+    let refused = shop.deploy(B, Phase::Promote).await;
+    later(&shop.account, 30 * 60, |_| {}).await;
+    let report = shop.deploy(B, Phase::Promote).await;
+
+    assert_refused(&refused, "active.quiet", "old, expected less than 1m");
+    assert_eq!((report.outcome, report.active), (Outcome::Done, B), "{report:?}");
+    assert!(report.warnings.iter().all(|it| !it.contains("active.quiet")), "{report:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_alarm_that_is_known_always_to_fire_is_ignored() {
     let shop = shop_with("[release]\nignore-alarms = [\"shop-b-errors\"]");
@@ -198,11 +229,13 @@ async fn all_that_guardrails_object_to_is_refused_at_once() {
         shop.change(Change::SetAlarmState(alarm.to_owned(), "ALARM".to_owned()));
     }
     shop.account.world(|world| world.set_instance_class("orders-b", "db.r6g.2xlarge"));
+    fall_behind(&shop, 20_000).await;
 
     let report = shop.deploy(B, Phase::Promote).await;
 
     let names: Vec<&str> = report.refusals.iter().filter_map(|it| it.split('`').nth(1)).collect();
-    assert_eq!(names, ["aurora.alike", "alarms.quiet", "active.quiet"], "{report:?}");
+    let expected = ["aurora.alike", "alarms.quiet", "active.quiet", "active.quiet"];
+    assert_eq!(names, expected, "{report:?}");
     assert!(report.steps.is_empty(), "nothing was begun");
 }
 

@@ -121,6 +121,13 @@ impl World {
         arn
     }
 
+    /// Puts so many records into a stream at once.
+    pub fn add_records(&mut self, stream: &str, count: usize) {
+        for _ in 0..count {
+            put_record(self, stream);
+        }
+    }
+
     /// Adds a consumer that is `ACTIVE`, and returns its ARN.
     pub fn add_consumer(&mut self, stream: &str, name: &str) -> String {
         let created = self.seconds();

@@ -137,3 +137,14 @@ fn a_stream_that_is_there_is_not_made_again() {
 
     assert_eq!(refusal.code, "ResourceInUseException");
 }
+
+#[test]
+fn records_that_are_added_at_once_are_read_batch_by_batch() {
+    let (mut world, stream) = world();
+
+    world.add_records(&stream, 250);
+
+    assert_eq!(world.kinesis.length(&stream), 250);
+    let batches = [0, 100, 200, 250].map(|from| world.kinesis.read(&stream, from, 100).len());
+    assert_eq!(batches, [100, 100, 50, 0]);
+}
