@@ -63,11 +63,12 @@ impl Policy {
 }
 
 impl Statement {
+    /// Asks what is quick to know first: most statements are about other actions.
     fn is_about(&self, question: &Question) -> bool {
         let action = question.action.to_ascii_lowercase();
-        let acts = self.actions.any(|pattern| like(&pattern.to_ascii_lowercase(), &action));
-        let resource = self.resources.any(|pattern| resource_like(pattern, &question.resource));
-        acts && resource && self.conditions.iter().all(|it| it.holds(&question.conditions))
+        self.actions.any(|pattern| like(&pattern.to_ascii_lowercase(), &action))
+            && self.resources.any(|pattern| resource_like(pattern, &question.resource))
+            && self.conditions.iter().all(|it| it.holds(&question.conditions))
     }
 }
 
