@@ -20,6 +20,7 @@ use crate::{Container, EcsTaskConfig, EcsTaskToolkit, LaunchType, Task, TaskDefi
 const DESCRIBE_DEFINITION: &str = "ecs:DescribeTaskDefinition";
 const RUN_TASK: &str = "ecs:RunTask";
 const DESCRIBE_TASKS: &str = "ecs:DescribeTasks";
+const PASS_ROLE: &str = "iam:PassRole";
 
 /// Answers [`EcsTaskToolkit`] from AWS.
 #[derive(Clone, Debug)]
@@ -88,6 +89,10 @@ impl AwsEcsTaskToolkit {
         match (err.code(), stack) {
             (Some("ClusterNotFoundException"), _) => {
                 Error::NotFound { resource: format!("ECS cluster `{}`", self.config.cluster) }
+            }
+            // It is not the call itself that is refused.
+            (Some("AccessDeniedException"), _) if says(&err, PASS_ROLE) => {
+                Error::AccessDenied { operation: PASS_ROLE, source: err.into() }
             }
             (Some("ClientException"), _) if says(&err, "Rate exceeded") => {
                 Error::Throttled { operation, source: err.into() }

@@ -125,6 +125,22 @@ async fn a_missing_definition_and_a_missing_cluster_are_named() {
 }
 
 #[tokio::test]
+async fn a_role_that_must_not_be_passed_on_is_told_from_a_task_that_must_not_be_run() {
+    let denied = |action: &'static str| {
+        mock!(Client::run_task).then_http_response(move || {
+            let words = format!("User: u is not authorized to perform: {action} on resource: r");
+            refusal("AccessDeniedException", &words)
+        })
+    };
+
+    let pass = toolkit(&[&denied("iam:PassRole")]).run_task(B, run()).await.unwrap_err();
+    let start = toolkit(&[&denied("ecs:RunTask")]).run_task(B, run()).await.unwrap_err();
+
+    assert!(matches!(pass, Error::AccessDenied { operation: PASS_ROLE, .. }), "{pass:?}");
+    assert!(matches!(start, Error::AccessDenied { operation: RUN_TASK, .. }), "{start:?}");
+}
+
+#[tokio::test]
 async fn a_task_is_run_once_with_token_environment_and_nothing_else() {
     let variable = KeyValuePair::builder().name("BLUEGREEN_STACK").value("b").build();
     let container = ContainerOverride::builder().name("migrate").environment(variable).build();
