@@ -87,13 +87,18 @@ impl Job for OneTask {
     }
 
     async fn start(&self, context: &Context<'_>, step: &StepId) -> Result<()> {
-        let number = match Self::attempt(context, step)? {
+        let before = Self::attempt(context, step)?;
+        let number = match &before {
             None => 1,
-            // The answer got lost: with the same token ECS answers again, and starts nothing.
-            Some(Attempt { number, arn: None, .. }) => number,
+            // The answer got lost: to the same call with the same token ECS answers again, and starts nothing.
+            Some(Attempt { number, arn: None, .. }) => *number,
             Some(Attempt { number, .. }) => number.saturating_add(1),
         };
-        let essential = self.toolkit.task_definition(step.stack).await?.essential;
+        let essential = match before {
+            // By now the definition may be another, and the call would be: ECS refuses that.
+            Some(Attempt { essential, arn: None, .. }) if !context.has_failed(step) => essential,
+            _ => self.toolkit.task_definition(step.stack).await?.essential,
+        };
         let made = Moment(context.now());
         let attempt = Attempt { number, made, essential, arn: None };
         Self::note(context, step, &attempt).await?;

@@ -28,6 +28,8 @@ struct Inside {
     status: String,
     code: Option<i32>,
     forgotten: bool,
+    /// How many other containers the newest revision has.
+    others: usize,
 }
 
 impl Ecs {
@@ -47,9 +49,11 @@ impl Ecs {
 
     fn toolkit(&self) -> MockEcsTaskToolkit {
         let mut toolkit = MockEcsTaskToolkit::new();
-        toolkit.expect_task_definition().returning(|stack| {
+        let ecs = self.clone();
+        toolkit.expect_task_definition().returning(move |stack| {
             assert_eq!(stack, B);
-            let essential = vec!["migrate".to_owned()];
+            let mut essential = vec!["migrate".to_owned()];
+            essential.extend((0..ecs.0.lock().unwrap().others).map(|it| format!("other-{it}")));
             Ok(TaskDefinition { arn: "arn:definition".to_owned(), essential })
         });
         let ecs = self.clone();
@@ -151,6 +155,35 @@ async fn after_a_lost_answer_the_same_token_is_sent_again() {
 
     let tokens = ecs.tokens();
     assert_eq!(tokens[0], tokens[1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_lost_answer_the_same_call_is_made_though_there_is_another_revision() {
+    let (ecs, world) = (Ecs::default(), World::new(A));
+    ecs.change(|it| it.loses_answers = 1);
+    world.apply(&ecs.step()).await.unwrap_err();
+    ecs.change(|it| it.others = 1);
+
+    world.apply(&ecs.step()).await.unwrap();
+
+    let runs = ecs.0.lock().unwrap().runs.clone();
+    assert_eq!(runs[0], runs[1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_a_call_that_got_no_answer_is_refused_the_next_try_looks_at_the_definition_again() {
+    let (ecs, world) = (Ecs::default(), World::new(A));
+    let step = ecs.step();
+    ecs.change(|it| it.loses_answers = 1);
+    world.apply(&step).await.unwrap_err();
+    ecs.change(|it| it.others = 1);
+    world.failed(&step).await;
+
+    world.apply(&step).await.unwrap();
+
+    let runs = ecs.0.lock().unwrap().runs.clone();
+    assert_eq!(runs[1].containers, ["migrate", "other-0"]);
+    assert_eq!(runs[0].token, runs[1].token);
 }
 
 #[tokio::test(start_paused = true)]
