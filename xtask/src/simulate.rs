@@ -14,11 +14,11 @@ use crate::{
 };
 
 /// How many seeds continuous integration tries.
-const SEEDS: &str = "400";
+const SEEDS: &str = "10000";
 
 /// How many whole deployments the search must make a second, and how long the search of every call may take.
 const AT_LEAST: &str = "20";
-const LONGEST: Duration = Duration::from_secs(15 * 60);
+const LONGEST: Duration = Duration::from_secs(20 * 60);
 
 /// How long the rehearsal of the example shop may take.
 const REHEARSAL: Duration = Duration::from_secs(2);

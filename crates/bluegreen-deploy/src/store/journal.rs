@@ -19,7 +19,7 @@ pub struct Journal(Vec<Entry>);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Entry {
-    /// The step, by [`StepId::key`].
+    /// The step, by [`StepId::key`](crate::StepId::key).
     pub step: String,
     /// What happened.
     pub event: StepEvent,
