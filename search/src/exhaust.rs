@@ -3,6 +3,7 @@
 
 use std::{
     fmt,
+    ops::Range,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -17,7 +18,7 @@ use crate::{
     Found,
     breaks::Break,
     failing::{Failure, Of},
-    run::{Case, Ended},
+    run::{Case, Ended, Turn},
     side_by_side, tried,
 };
 
@@ -69,6 +70,14 @@ pub(crate) enum Befalls {
     UndoFailsAfterward,
     /// The undo of a step fails for good once it has made its change, and a person skips it.
     UndoIsSkipped,
+    /// The process dies before the call has arrived by which a release is taken back that was in its hold.
+    DiesBeforeGoingBack,
+    /// The process dies right after such a call took effect.
+    DiesAfterGoingBack,
+    /// The process dies right before a write of the store while the release is taken back.
+    DiesBeforeWriteGoingBack,
+    /// The process dies right after such a write.
+    DiesAfterWriteGoingBack,
 }
 
 /// How long a lease lives that nobody renews, where another machine goes on.
@@ -113,11 +122,16 @@ impl Befalls {
             Self::UndoFails => of_step(Of::UndoMended, false),
             Self::UndoFailsAfterward => of_step(Of::UndoMended, true),
             Self::UndoIsSkipped => of_step(Of::UndoSkipped, true),
+            Self::DiesBeforeGoingBack => turns_back(Self::DiesBefore.case(number)),
+            Self::DiesAfterGoingBack => turns_back(Self::DiesAfter.case(number)),
+            Self::DiesBeforeWriteGoingBack => turns_back(Self::DiesBeforeWrite.case(number)),
+            Self::DiesAfterWriteGoingBack => turns_back(Self::DiesAfterWrite.case(number)),
         }
     }
 
-    /// Returns how many calls, writes or steps there are for it in a run in which nothing goes wrong.
-    fn numbers(self, quiet: &Ended) -> usize {
+    /// Returns the numbers of the calls, writes or steps that there are for it in runs in which nothing goes wrong:
+    /// one to the end, and one that is taken back on its way.
+    fn numbers(self, quiet: &Ended, back: &Ended) -> Range<usize> {
         match self {
             Self::FailsForAWhile
             | Self::FailsForGood
@@ -128,18 +142,22 @@ impl Befalls {
             | Self::DiesBefore
             | Self::DiesAfter
             | Self::DiesBeforeAndMoves
-            | Self::DiesAfterAndMoves => quiet.calls,
+            | Self::DiesAfterAndMoves => 0..quiet.calls,
             Self::DiesBeforeWrite
             | Self::DiesAfterWrite
             | Self::DiesBeforeWriteAndMoves
-            | Self::DiesAfterWriteAndMoves => quiet.writes,
+            | Self::DiesAfterWriteAndMoves => 0..quiet.writes,
             Self::StepFails
             | Self::StepFailsAfterward
             | Self::StepFailsAndUndoes
             | Self::StepFailsAfterwardAndUndoes
             | Self::UndoFails
             | Self::UndoFailsAfterward
-            | Self::UndoIsSkipped => quiet.planned,
+            | Self::UndoIsSkipped => 0..quiet.planned,
+            Self::DiesBeforeGoingBack | Self::DiesAfterGoingBack => back.going_back.calls.clone(),
+            Self::DiesBeforeWriteGoingBack | Self::DiesAfterWriteGoingBack => {
+                back.going_back.writes.clone()
+            }
         }
     }
 }
@@ -159,16 +177,18 @@ pub(crate) fn all(one: Option<usize>, only: Option<Befalls>, show: bool) -> Foun
         found.add(format!("cargo xtask simulate --exhaustively {replay}"), ended);
     };
     let quiet = tried(&corner_shop());
+    let back = tried(&turns_back(corner_shop()));
     let undisturbed = quiet.picture.clone();
     let kinds = Befalls::value_variants().iter().filter(|it| only.is_none_or(|only| only == **it));
     let all: Vec<(usize, Befalls)> = kinds
         .flat_map(|kind| {
-            let numbers = one.map_or(0..kind.numbers(&quiet), |it| it..it + 1);
+            let numbers = one.map_or(kind.numbers(&quiet, &back), |it| it..it + 1);
             numbers.map(|it| (it, *kind))
         })
         .collect();
     if one.is_none() && only.is_none() {
         add("# nothing goes wrong".to_owned(), quiet);
+        add("# it is taken back in its hold".to_owned(), back);
         add("# every step runs twice".to_owned(), twice());
     }
 
@@ -205,4 +225,9 @@ pub(crate) fn twice() -> Ended {
 
 fn corner_shop() -> Case {
     Case::quiet(0, CORNER_SHOP.to_owned())
+}
+
+/// Makes a run in which a person stops the release in its hold and takes it back, before it is done all the same.
+fn turns_back(case: Case) -> Case {
+    Case { turns_back: Some((0, Turn::InHold)), ..case }
 }

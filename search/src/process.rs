@@ -22,7 +22,7 @@ use crate::{
     kept::Mortal,
     people::{Meddling, mend},
     picture::Picture,
-    run::{DEATHS, FOR_EVER, Run, TRIES, complaints, lock},
+    run::{DEATHS, FOR_EVER, Run, TRIES, Turn, complaints, lock},
     stopped::{Stoppable, Switch},
 };
 
@@ -39,7 +39,7 @@ pub(crate) enum Command {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Interruption {
     /// A person stops it with Ctrl-C.
-    pub(crate) cancels: Option<(usize, CancellationToken)>,
+    pub(crate) cancels: Option<(Turn, CancellationToken)>,
     /// It is stopped without knowing it.
     pub(crate) stops: Option<(usize, Arc<Switch>)>,
     /// Somebody does something to the account.
@@ -74,7 +74,7 @@ impl Run<'_> {
             let cancel = CancellationToken::new();
             let turning = turns_back.take();
             let interruption = Interruption {
-                cancels: turning.map(|(_, steps)| (steps, cancel.clone())),
+                cancels: turning.map(|(_, turn)| (turn, cancel.clone())),
                 stops: None,
                 meddling: meddling.take(),
             };
@@ -124,6 +124,7 @@ impl Run<'_> {
                     return Ok(true);
                 }
                 Ok(Outcome::TakenBack) => {
+                    lock(&self.seen).going_back.end(self.counts());
                     // Who serves nothing has no traffic that could tell senders of work where to.
                     if self.file.traffic == Traffic::None {
                         let active = self.kept.pointer().active;
@@ -141,6 +142,7 @@ impl Run<'_> {
                     continue;
                 }
                 Ok(Outcome::Interrupted) if turning.is_some() => {
+                    lock(&self.seen).going_back.begin(self.counts());
                     command = Command::Rollback;
                     continue;
                 }
@@ -175,6 +177,12 @@ impl Run<'_> {
             attempt += 1;
         }
         Ok(false)
+    }
+
+    /// Returns how many calls and how many writes there were so far.
+    fn counts(&self) -> (usize, usize) {
+        let calls = self.account.world(|world| world.audit.records().len());
+        (calls, self.life.writes.load(Ordering::Relaxed))
     }
 
     /// Runs a command that is stopped for a while, while somebody else on another machine runs the same.

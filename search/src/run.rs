@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    ops::Range,
     path::Path,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -65,8 +66,8 @@ pub(crate) struct Case {
     pub(crate) dies_at_write: Option<(usize, bool)>,
     /// How long a lease lives that nobody renews; `None` when all processes are on one machine.
     pub(crate) lease: Option<Duration>,
-    /// Where a person stops the release and takes it back: on the way there, 0, or back, 1, after so many steps.
-    pub(crate) turns_back: Option<(usize, usize)>,
+    /// When a person stops the release and takes it back: on the way there, 0, or back, 1.
+    pub(crate) turns_back: Option<(usize, Turn)>,
     /// Whether a release whose process has died is taken back, the first time.
     pub(crate) gives_up: bool,
     /// Where the process is stopped without knowing it.
@@ -77,6 +78,24 @@ pub(crate) struct Case {
     pub(crate) back: bool,
     /// Whether every call and every step is written down.
     pub(crate) told: bool,
+}
+
+/// When a person turns back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// When so many steps have begun.
+    AfterSteps(usize),
+    /// In the hold.
+    InHold,
+}
+
+impl Turn {
+    fn is_due(self, step: &StepId, begun: usize) -> bool {
+        match self {
+            Self::AfterSteps(steps) => steps == begun,
+            Self::InHold => step.name == "release.hold",
+        }
+    }
 }
 
 impl Case {
@@ -100,7 +119,8 @@ impl Case {
             ][random.usize(..7)],
         });
         let lease = random.bool().then_some(LEASE);
-        let turns_back = (random.u8(..10) < 2).then(|| (random.usize(..2), random.usize(1..30)));
+        let turns_back = (random.u8(..10) < 2)
+            .then(|| (random.usize(..2), Turn::AfterSteps(random.usize(1..30))));
         let gives_up = random.u8(..10) < 4;
         let stop = (random.u8(..10) < 2).then(|| Stop {
             leg: random.usize(..2),
@@ -168,6 +188,8 @@ pub(crate) struct Ended {
     pub(crate) writes: usize,
     /// How many steps there are in the plan.
     pub(crate) planned: usize,
+    /// Which calls and writes took it back the first time, where it was.
+    pub(crate) going_back: GoingBack,
     /// How the account is in the end.
     pub(crate) picture: Picture,
     /// What was violated.
@@ -179,6 +201,25 @@ pub(crate) struct Ended {
     /// Every call, where that was asked for.
     #[cfg_attr(not(test), expect(dead_code, reason = "the tests compare it"))]
     pub(crate) audit: Vec<Record>,
+}
+
+/// The calls, and the writes of the store, by which a release was taken back.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct GoingBack {
+    pub(crate) calls: Range<usize>,
+    pub(crate) writes: Range<usize>,
+}
+
+impl GoingBack {
+    /// Notes how many calls and writes there were when it began.
+    pub(crate) fn begin(&mut self, (calls, writes): (usize, usize)) {
+        (self.calls, self.writes) = (calls..calls, writes..writes);
+    }
+
+    /// Notes how many there were when it had ended.
+    pub(crate) fn end(&mut self, (calls, writes): (usize, usize)) {
+        (self.calls.end, self.writes.end) = (calls, writes);
+    }
 }
 
 /// Runs a case under virtual time.
@@ -212,6 +253,7 @@ pub(crate) struct Run<'a> {
 /// What the run has seen.
 pub(crate) struct Seen {
     pub(crate) checker: Checker,
+    pub(crate) going_back: GoingBack,
     story: Vec<String>,
     /// When each step that is under way has begun.
     began: BTreeMap<StepId, Duration>,
@@ -234,6 +276,7 @@ async fn whole(case: &Case, file: &StackFile) -> Result<Ended> {
     Store::adopt(adopted, &file.name, &adopting, pointer).await?.close().await?;
     let seen = Arc::new(Mutex::new(Seen {
         checker: Checker::new(file, kept.clone()),
+        going_back: GoingBack::default(),
         story: Vec::new(),
         began: BTreeMap::new(),
         again: BTreeSet::new(),
@@ -286,6 +329,7 @@ async fn whole(case: &Case, file: &StackFile) -> Result<Ended> {
         writes: run.life.writes.load(Ordering::Relaxed),
         planned: run.plan(from.partner())?.steps().len(),
         picture: run.picture(),
+        going_back: std::mem::take(&mut seen.going_back),
         violations: std::mem::take(&mut seen.checker.violations),
         steps: std::mem::take(&mut seen.steps),
         story: std::mem::take(&mut seen.story),
@@ -338,7 +382,9 @@ impl Run<'_> {
                         let count = begun.fetch_add(1, Ordering::Relaxed) + 1;
                         let Interruption { cancels, stops, meddling } = &interruption;
                         meddles = meddling.as_ref().filter(|it| it.steps == count);
-                        if let Some((_, cancel)) = cancels.as_ref().filter(|it| it.0 == count) {
+                        if let Some((turn, cancel)) = cancels
+                            && turn.is_due(step, count)
+                        {
                             cancel.cancel();
                         }
                         if let Some((_, switch)) = stops.as_ref().filter(|it| it.0 == count) {
