@@ -17,8 +17,9 @@ use clap::ValueEnum;
 use crate::{
     Found,
     breaks::Break,
+    case::{Case, Turn},
     failing::{Failure, Of},
-    run::{Case, Ended, Turn},
+    run::Ended,
     side_by_side, tried,
 };
 

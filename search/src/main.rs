@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "a command line tool prints")]
 
 mod breaks;
+mod case;
 mod checks;
 mod exhaust;
 mod failing;
@@ -31,11 +32,7 @@ use std::{
 
 use clap::Parser;
 
-use crate::{
-    breaks::Break,
-    exhaust::Befalls,
-    run::{Case, Ended},
-};
+use crate::{breaks::Break, case::Case, exhaust::Befalls, run::Ended};
 
 /// Searches for releases that harm.
 #[derive(Debug, Parser)]

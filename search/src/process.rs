@@ -19,10 +19,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     breaks::{self, Break},
+    case::Turn,
     kept::Mortal,
     people::{Meddling, mend},
     picture::Picture,
-    run::{DEATHS, FOR_EVER, Run, TRIES, Turn, complaints, lock},
+    run::{DEATHS, FOR_EVER, Run, TRIES, complaints, lock},
     stopped::{Stoppable, Switch},
 };
 

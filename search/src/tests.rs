@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use crate::{
     breaks::Break,
+    case::Case,
     exhaust,
     people::{Meddling, What},
-    run::{self, Case},
+    run,
 };
 
 #[test]
