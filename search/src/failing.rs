@@ -134,6 +134,10 @@ impl Step for FailingStep {
         self.step.objections(context).await
     }
 
+    async fn leaves_off(&self, context: &Context<'_>) -> Result<Vec<String>> {
+        self.step.leaves_off(context).await
+    }
+
     fn deadline(&self) -> Option<Duration> {
         self.step.deadline()
     }

@@ -35,6 +35,7 @@ use crate::{
     traffic::Movers,
 };
 
+pub(crate) use self::guardrails::asked_both_off;
 pub use self::{reverse::Reversal, undo::WayBack};
 
 /// Hears what happens.

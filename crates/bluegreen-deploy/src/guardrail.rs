@@ -26,6 +26,8 @@ pub enum Guardrail {
     AuroraNoConnections,
     /// `consumers.on`
     ConsumersOn,
+    /// `consumers.one-on`
+    ConsumersOneOn,
     /// `alarms.quiet`
     AlarmsQuiet,
     /// `dead-letters.steady`
@@ -45,7 +47,8 @@ pub enum Occasion {
     Promote,
     /// Before the old stack is switched off.
     Retire,
-    /// Before production goes back to the old stack: what they object to is advice then.
+    /// Before production goes back to the old stack: what they object to is advice then, but for `target.exists` and
+    /// `consumers.one-on`.
     Rollback,
 }
 
@@ -75,7 +78,7 @@ pub struct Objection {
 
 impl Guardrail {
     /// Every guardrail, in the order in which they are told.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::PointerAgrees,
         Self::StackNotActive,
         Self::TargetExists,
@@ -83,6 +86,7 @@ impl Guardrail {
         Self::AuroraAlike,
         Self::AuroraNoConnections,
         Self::ConsumersOn,
+        Self::ConsumersOneOn,
         Self::AlarmsQuiet,
         Self::DeadLettersSteady,
         Self::ActiveQuiet,
@@ -125,6 +129,10 @@ impl Guardrail {
             Self::ConsumersOn => (
                 "consumers.on",
                 "every mapping, rule, service, subscription and stream consumer of the target that should be on is on",
+            ),
+            Self::ConsumersOneOn => (
+                "consumers.one-on",
+                "no mapping, rule, service or subscription is turned off while its counterpart is off",
             ),
             Self::AlarmsQuiet => {
                 ("alarms.quiet", "no alarm fires on the target unless its counterpart fires too")

@@ -44,6 +44,12 @@ pub trait Resource: fmt::Debug + Send + Sync {
         Ok(Vec::new())
     }
 
+    /// Returns what of it that a release switches on and off is off on `stack`.
+    async fn off(&self, context: &Context<'_>, stack: StackReference) -> Result<Vec<String>> {
+        let consumers = self.consumers(context, stack).await?;
+        Ok(consumers.into_iter().filter(|it| !it.on).map(|it| it.what).collect())
+    }
+
     /// Looks for what the resource needs on `stack` though none of its steps changes it.
     ///
     /// # Errors
@@ -54,7 +60,7 @@ pub trait Resource: fmt::Debug + Send + Sync {
     }
 
     /// Returns the permissions of every look at the resource of `stack` that is not a step's:
-    /// [`consumers`](Self::consumers), [`look_for`](Self::look_for), [`summary`](Self::summary) and
+    /// [`consumers`](Self::consumers), [`off`](Self::off), [`look_for`](Self::look_for), [`summary`](Self::summary) and
     /// [`identity`](Self::identity).
     ///
     /// Those looks are made whatever the stack file skips.

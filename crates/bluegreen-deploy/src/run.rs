@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Context, Effect, Engine, Entry, Error, Event, Inspection, Phase, Result, Step, StepEvent,
-    StepId, StepReport, StepState, Store, chain, store::Happened,
+    StepId, StepReport, StepState, Store, chain, engine::asked_both_off, store::Happened,
 };
 
 /// How long the steps of a service may take, unless the stack file says otherwise.
@@ -27,6 +27,9 @@ pub(crate) const OBJECTIONS_PASS: Duration = Duration::from_secs(600);
 
 /// How long AWS may answer as if a change had not been made that it took.
 const UNSEEN: Duration = Duration::from_secs(30);
+
+/// Since when something speaks against an act, and what does now.
+type Objected = Option<(Instant, Vec<String>)>;
 
 /// A step that is to be brought about.
 #[derive(Clone, Debug)]
@@ -42,8 +45,14 @@ impl Task {
         Self { step: Arc::clone(step), phase, undoes: None }
     }
 
+    /// Returns what takes `step` of `phase` back, if anything does.
+    pub(crate) fn undoing(step: &Arc<dyn Step>, phase: Phase) -> Option<Self> {
+        let undo = step.undo()?;
+        Some(Self { step: undo, phase: Some(phase), undoes: Some(Arc::clone(step)) })
+    }
+
     /// Returns what it is called in the journal: an undo is an event of the step that it takes back.
-    fn id(&self) -> StepId {
+    pub(crate) fn id(&self) -> StepId {
         self.undoes.as_ref().unwrap_or(&self.step).id()
     }
 
@@ -110,7 +119,7 @@ impl Engine {
 
         let own_warnings = Mutex::default();
         let change = Mutex::new(None);
-        let objected = Mutex::new(None);
+        let objected: Mutex<Objected> = Mutex::new(None);
         let pace = Pace {
             first_look: self.pace.first_look,
             longest_look: self.pace.longest_look,
@@ -159,6 +168,12 @@ impl Engine {
         };
         let change = change.into_inner().unwrap_or_else(|err| err.into_inner());
         let mut result = ended.map_err(Error::from).flatten();
+        // What was waited out to the deadline is why, not that time has passed.
+        if let Err(Error::Toolkit(bluegreen_core::Error::DeadlinePassed { .. })) = &result
+            && let Some((_, reasons)) = lock(&objected).take()
+        {
+            result = Err(Error::Refused { reasons });
+        }
         let written = task.id();
         let happened = |event| Happened {
             began: Some(began_at),
@@ -214,7 +229,7 @@ impl Engine {
         task: &Task,
         warnings: &Mutex<BTreeSet<String>>,
         change: &Mutex<Option<(String, String)>>,
-        objected: &Mutex<Option<Instant>>,
+        objected: &Mutex<Objected>,
     ) -> Result<Look<()>> {
         let step = task.step.as_ref();
         let _slot = self.slots.acquire().await;
@@ -254,42 +269,62 @@ impl Engine {
     }
 
     /// Asks what speaks against the act. What does is waited out for some minutes, and then refused; of a step by
-    /// itself and of one that takes another back it is only told.
+    /// itself it is only told, and of one that takes another back too, unless it would leave both stacks off.
     async fn objected(
         &self,
         store: &Store,
         task: &Task,
         context: &Context<'_>,
-        since: &Mutex<Option<Instant>>,
+        since: &Mutex<Objected>,
     ) -> Result<Option<String>> {
-        let release = store.release().filter(|_| task.phase.is_some() && task.undoes.is_none());
-        let Some(release) = release else {
-            match task.step.objections(context).await {
+        let step = task.step.as_ref();
+        let release = store.release().filter(|_| task.phase.is_some());
+        let Some(release) = release.filter(|_| task.undoes.is_none()) else {
+            match step.objections(context).await {
                 Ok(objections) => objections.iter().for_each(|it| context.warn(it.to_string())),
                 Err(err) => context.warn(chain(&err)),
             }
-            return Ok(None);
+            let both_off = asked_both_off(task, context).await;
+            if task.phase.is_none() {
+                match both_off {
+                    Ok(both_off) => both_off.iter().for_each(|it| context.warn(it.to_string())),
+                    Err(err) => context.warn(chain(&err)),
+                }
+                return Ok(None);
+            }
+            let both_off = both_off?;
+            let first = both_off.first().map(|it| it.reason.clone());
+            return wait_out(first, both_off.iter().map(ToString::to_string).collect(), since);
         };
-        let objections = task.step.objections(context).await?;
-        let (first, reasons) = (
-            objections.first().map(|it| it.reason.clone()),
-            self.not_let_through(&release, objections, context.warnings),
-        );
-        let Some(first) = first.filter(|_| !reasons.is_empty()) else {
-            *lock(since) = None;
-            return Ok(None);
-        };
-        let since = *lock(since).get_or_insert_with(Instant::now);
-        if since.elapsed() >= OBJECTIONS_PASS {
-            return Err(Error::Refused { reasons });
-        }
-        Ok(Some(format!("this to pass: {first}")))
+        let mut objections = step.objections(context).await?;
+        objections.extend(asked_both_off(task, context).await?);
+        let first = objections.first().map(|it| it.reason.clone());
+        wait_out(first, self.not_let_through(&release, objections, context.warnings), since)
     }
 
     fn deadline(&self, subject: &str) -> Duration {
         let usual = if subject == "aurora" { AURORA_DEADLINE } else { DEADLINE };
         self.pace.deadlines.get(subject).copied().unwrap_or(usual)
     }
+}
+
+/// Lets what is objected to pass for some minutes, and refuses it then.
+fn wait_out(
+    first: Option<String>,
+    reasons: Vec<String>,
+    since: &Mutex<Objected>,
+) -> Result<Option<String>> {
+    let mut since = lock(since);
+    let Some(first) = first.filter(|_| !reasons.is_empty()) else {
+        *since = None;
+        return Ok(None);
+    };
+    let began = since.as_ref().map_or_else(Instant::now, |(began, _)| *began);
+    if began.elapsed() >= OBJECTIONS_PASS {
+        return Err(Error::Refused { reasons });
+    }
+    *since = Some((began, reasons));
+    Ok(Some(format!("this to pass: {first}")))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

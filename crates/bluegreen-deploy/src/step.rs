@@ -13,6 +13,9 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{Error, Limits, Objection, Outside, Permission, Result, Round, StepEvent, Store};
 
+/// The note of what was off on the active stack when the release was opened.
+pub(crate) const WAS_OFF: &str = "active-off";
+
 /// One idempotent action on one resource of one stack.
 ///
 /// Its look serves for everything: the plan, the difference, whether to act at all, waiting, and
@@ -49,6 +52,12 @@ pub trait Step: fmt::Debug + Send + Sync {
     /// Returns why it should not act now, asked in a release immediately before each act. The engine waits some
     /// minutes for objections to pass.
     async fn objections(&self, _context: &Context<'_>) -> Result<Vec<Objection>> {
+        Ok(Vec::new())
+    }
+
+    /// Returns what it would leave off on both stacks: what it turns off and is off on the other one, named as there. It
+    /// is asked like its [objections](Self::objections), on the way back too, where nobody lets it through.
+    async fn leaves_off(&self, _context: &Context<'_>) -> Result<Vec<String>> {
         Ok(Vec::new())
     }
 
@@ -223,6 +232,20 @@ impl Context<'_> {
         let Some(release) = self.store.release() else { return false };
         let last = release.journal.entries().iter().rfind(|it| it.step == step.key());
         last.is_some_and(|it| it.event == StepEvent::Failed)
+    }
+
+    /// Returns whether somebody has said that the release goes on without `step`.
+    #[cfg(any(feature = "ecs", feature = "lambda", feature = "sns"))]
+    pub(crate) fn is_skipped(&self, step: &StepId) -> bool {
+        let Some(release) = self.store.release() else { return false };
+        let key = step.key();
+        release.journal.last().get(key.as_str()).is_some_and(|it| it.event == StepEvent::Skipped)
+    }
+
+    /// Returns what was off on the active stack when the release was opened, as its resources name it.
+    #[cfg(any(feature = "ecs", feature = "lambda", feature = "sns"))]
+    pub(crate) fn was_off(&self) -> Result<BTreeSet<String>> {
+        Ok(self.note(WAS_OFF)?.unwrap_or_default())
     }
 
     /// Says something that somebody should act on, though the step goes on. Saying it again changes

@@ -15,7 +15,9 @@ use tokio::time::Instant;
 
 use crate::{
     Asked, Context, Engine, Error, Event, Guardrail, Inspection, Objection, Occasion, Phase, Plan,
-    Release, Resource, Result, StepEvent, Store, chain, run,
+    Release, Resource, Result, StepEvent, Store, chain,
+    run::{self, Task},
+    step::WAS_OFF,
 };
 
 /// The note of how each resource of the active stack was when the release was opened; `null` where it was missing.
@@ -57,6 +59,15 @@ impl Engine {
         let first = self.ask(store, plan, occasion, true, warnings).await?;
         self.pass(watch).await?;
         let mut objections = self.ask(store, plan, occasion, false, warnings).await?;
+        if phase == Phase::Retire {
+            let succeeded = release.journal.succeeded();
+            let left = plan.phase(phase).into_iter().map(|(step, _)| step);
+            let left = left.filter(|it| !succeeded.contains_key(&it.id().key()));
+            let left = left.map(|it| Task::new(&it, Some(phase)));
+            for told in self.all_both_off(store, left.collect(), warnings).await {
+                objections.extend(answered(Guardrail::ConsumersOneOn, told)?);
+            }
+        }
         // A cluster must be usable in both looks; of the others the second counts.
         let usable = first.into_iter().filter(|it| it.guardrail == Guardrail::AuroraUsable);
         for it in usable {
@@ -72,7 +83,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] when something is gone that was there when the release was opened.
+    /// [`Error::Refused`] when something is gone that was there when the release was opened, and when a consumer would
+    /// be off on both stacks.
     pub(super) async fn advice(
         &self,
         store: &Store,
@@ -85,10 +97,59 @@ impl Engine {
         for it in advice {
             self.warn(warnings, it.to_string());
         }
-        match gone.is_empty() {
-            true => Ok(()),
-            false => Err(Error::Refused { reasons: gone.iter().map(Objection::refusal).collect() }),
+        let both_off = self.undos_both_off(store, plan, warnings).await?;
+        let reasons: Vec<String> = gone.iter().chain(&both_off).map(ToString::to_string).collect();
+        if reasons.is_empty() { Ok(()) } else { Err(Error::Refused { reasons }) }
+    }
+
+    /// Returns what taking back what the open release has changed would leave off on both stacks. What cannot be looked
+    /// at is warned about: it is asked again before each act.
+    pub(super) async fn undos_both_off(
+        &self,
+        store: &Store,
+        plan: &Plan,
+        warnings: &Mutex<BTreeSet<String>>,
+    ) -> Result<Vec<Objection>> {
+        let changed = store.release().map(|it| it.journal.changed()).unwrap_or_default();
+        let undone = plan.backwards().into_iter().map(|(planned, _)| planned);
+        let undone = undone.filter(|it| changed.contains(&it.step.id().key()));
+        let tasks = undone.filter_map(|it| Task::undoing(&it.step, it.phase)).collect();
+        let mut objections = Vec::new();
+        for told in self.all_both_off(store, tasks, warnings).await {
+            match told {
+                Err(err) if run::interrupts(&err) => return Err(err),
+                Err(err) => {
+                    let guardrail = Guardrail::ConsumersOneOn;
+                    self.warn(
+                        warnings,
+                        format!("`{guardrail}`: it cannot be known: {}", chain(&err)),
+                    );
+                }
+                Ok(told) => objections.extend(
+                    told.into_iter()
+                        .map(|reason| Objection { guardrail: Guardrail::ConsumersOneOn, reason }),
+                ),
+            }
         }
+        Ok(objections)
+    }
+
+    /// Returns what each of several steps would leave off on both stacks, in one round.
+    async fn all_both_off(
+        &self,
+        store: &Store,
+        tasks: Vec<Task>,
+        warnings: &Mutex<BTreeSet<String>>,
+    ) -> Vec<Result<Vec<String>>> {
+        let context = self.context(store, warnings, self.rounds.begin());
+        let looks = tasks.iter().map(|task| {
+            let context = &context;
+            async move {
+                let name = format!("{} by {}", Guardrail::ConsumersOneOn, task.step.id().name);
+                self.looked(&name, async || both_off(task, context).await).await
+            }
+        });
+        future::join_all(looks).await
     }
 
     /// Turns what somebody has let through into warnings, and returns the refusals that are left.
@@ -186,9 +247,19 @@ impl Engine {
         plan: &Plan,
         occasion: Occasion,
     ) -> Vec<Result<Vec<Objection>>> {
-        if occasion == Occasion::Rollback {
-            return Vec::new();
-        }
+        let target = match occasion {
+            Occasion::Promote | Occasion::Retire => plan.to,
+            Occasion::Rollback => plan.to.partner(),
+        };
+        // What would turn on what production goes back to.
+        let other = match occasion {
+            Occasion::Rollback => match self.plan(target) {
+                Ok(plan) => Some(plan),
+                Err(err) => return vec![Err(err)],
+            },
+            Occasion::Promote | Occasion::Retire => None,
+        };
+        let plan = other.as_ref().unwrap_or(plan);
         let release = context.store.release();
         let last = release.as_ref().map(|it| it.journal.last()).unwrap_or_default();
         let is_skipped = |key: &str| last.get(key).is_some_and(|it| it.event == StepEvent::Skipped);
@@ -197,7 +268,7 @@ impl Engine {
         };
         let steps = plan.steps().into_iter().map(|it| &it.step).filter(|it| {
             let id = it.id();
-            is_asked(&id.name) && id.stack == plan.to && !is_skipped(&id.key())
+            is_asked(&id.name) && id.stack == target && !is_skipped(&id.key())
         });
         let looks = steps.map(|step| async move {
             let id = step.id();
@@ -207,9 +278,11 @@ impl Engine {
                 let mend = "bring it about by hand, and repeat the command";
                 match it {
                     Inspection::Needed { from, to } => {
-                        vec![format!(
-                            "what `{id}` has brought about is {from}, expected {to}: {mend}"
-                        )]
+                        let does = match occasion {
+                            Occasion::Rollback => "brings",
+                            Occasion::Promote | Occasion::Retire => "has brought",
+                        };
+                        vec![format!("what `{id}` {does} about is {from}, expected {to}: {mend}")]
                     }
                     Inspection::Blocked { reasons } => reasons,
                     // A hand-over that is over may still be waiting for the last of what it has switched off.
@@ -290,6 +363,29 @@ impl Engine {
         Ok(json!(identities.into_iter().collect::<BTreeMap<_, _>>()))
     }
 
+    /// Returns what is off on the stack `active`, to be noted when a release is opened: nobody misses it there when the
+    /// release is taken back. What is missing is not off.
+    pub(super) async fn off(&self, context: &Context<'_>, active: StackReference) -> Result<Value> {
+        let looks = self.resources.iter().map(|resource| async move {
+            let name = format!("{} {}", Guardrail::ConsumersOneOn, resource.declaration().name);
+            match self.looked(&name, async || resource.off(context, active).await).await {
+                Err(err) if err.is_absent() => Ok(Vec::new()),
+                off => off,
+            }
+        });
+        let off: BTreeSet<String> =
+            future::try_join_all(looks).await?.into_iter().flatten().collect();
+        Ok(json!(off))
+    }
+
+    /// Notes what was off on the active stack, where that is not noted yet.
+    pub(super) async fn note_off(&self, store: &Store, off: Value) -> Result<()> {
+        match store.note(WAS_OFF) {
+            Some(_) => Ok(()),
+            None => store.set_note(WAS_OFF, off).await,
+        }
+    }
+
     /// Notes how the active stack is, where that is not noted yet and production has not begun to move.
     pub(super) async fn note_identities(&self, store: &Store, identities: Value) -> Result<()> {
         match store.note(IDENTITIES) {
@@ -317,6 +413,32 @@ impl Engine {
             Err(err) if err.is_absent() => Ok(None),
             Err(err) => Err(err),
         }
+    }
+}
+
+/// Returns what a step would leave off on both stacks, with what to do about it.
+async fn both_off(task: &Task, context: &Context<'_>) -> Result<Vec<String>> {
+    let off = task.step.leaves_off(context).await?;
+    let id = task.step.id();
+    let going_back = context.store.release().is_some_and(|it| it.going_back.is_some());
+    let mend = match task.undoes.is_some() && going_back {
+        true => format!(
+            "switch it on, then `bluegreen retry`; or `bluegreen skip {} --reason ..` leaves stack {} as it is",
+            task.id().key(),
+            id.stack
+        ),
+        false => "switch it on, and repeat the command".to_owned(),
+    };
+    let told = off.into_iter();
+    Ok(told.map(|it| format!("{it}, and `{id}` would turn its counterpart off: {mend}")).collect())
+}
+
+/// Asks a step that is about to act what it would leave off on both stacks. What cannot be known is objected to, unless
+/// a look may show it the next time.
+pub(crate) async fn asked_both_off(task: &Task, context: &Context<'_>) -> Result<Vec<Objection>> {
+    match both_off(task, context).await {
+        Err(Error::Toolkit(err)) if err.is_transient() => Err(err.into()),
+        told => answered(Guardrail::ConsumersOneOn, told),
     }
 }
 

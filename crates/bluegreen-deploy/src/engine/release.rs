@@ -143,7 +143,11 @@ impl Engine {
             true => {
                 let warnings = Mutex::default();
                 let context = self.context(store, &warnings, looked.round);
-                Some(self.identities(&context, to.partner()).await?)
+                let (identities, off) = tokio::try_join!(
+                    self.identities(&context, to.partner()),
+                    self.off(&context, to.partner())
+                )?;
+                Some((identities, off))
             }
             false => None,
         };
@@ -152,7 +156,8 @@ impl Engine {
             None => store.open_release(to, self.clock.now(), self.written(plan)).await?,
         };
         (self.watcher)(Event::Release { id: release.id.clone(), resumed: open.is_some() });
-        if let Some(identities) = identities {
+        if let Some((identities, off)) = identities {
+            self.note_off(store, off).await?;
             self.note_identities(store, identities).await?;
         }
         let steps = plan.steps();

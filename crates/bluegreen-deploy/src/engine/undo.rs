@@ -103,6 +103,12 @@ impl Engine {
         let work = async {
             if moves_back {
                 self.advice(store, plan, &warnings).await?;
+            } else if release.going_back.is_none() {
+                let reasons = self.undos_both_off(store, plan, &warnings).await?;
+                if !reasons.is_empty() {
+                    let reasons = reasons.iter().map(ToString::to_string).collect();
+                    return Err(Error::Refused { reasons });
+                }
             }
             self.take_back(store, plan).await
         };
@@ -143,13 +149,8 @@ impl Engine {
                     && key.starts_with("traffic.move/")
                     && release.has_begun(Phase::Promote, plan)
                     && !release.journal.is_left(&key);
-                let undo =
-                    (changed.contains(&key) || follows).then(|| planned.step.undo()).flatten();
-                let task = undo.map(|step| Task {
-                    step,
-                    phase: Some(planned.phase),
-                    undoes: Some(planned.step.clone()),
-                });
+                let is_undone = changed.contains(&key) || follows;
+                let task = is_undone.then(|| Task::undoing(&planned.step, planned.phase)).flatten();
                 Turn { task, waits_for }
             })
             .collect();

@@ -257,6 +257,15 @@ impl Lambda {
         self.config.functions.of(stack)
     }
 
+    /// Says what a mapping or rule of `stack` is.
+    fn called(&self, stack: StackReference, trigger: Trigger, name: &str) -> String {
+        let noun = match trigger {
+            Trigger::Mappings => "mapping",
+            Trigger::Rules => "rule",
+        };
+        format!("{noun} `{name}` of function `{}`", self.function(stack))
+    }
+
     /// Returns the key of a note or memory about `stack`.
     fn key(&self, stack: StackReference, what: &str) -> String {
         format!("{}/{stack}/{what}", self.declaration.key())

@@ -105,9 +105,13 @@ impl Sns {
         Ok(is_as_configured && !self.is_off(context, stack, subscription)?)
     }
 
+    fn named(&self, stack: StackReference) -> String {
+        format!("the subscription of `{}` on stack {stack}", self.declaration.key())
+    }
+
     fn not_known(&self, stack: StackReference, state: &str) -> crate::Error {
         Error::WrongState {
-            resource: format!("the subscription of `{}` on stack {stack}", self.declaration.key()),
+            resource: self.named(stack),
             state: format!("{state}: which filter policy it should have is not known"),
             expected:
                 "one: set `enabled-filter` in the stack file (`{}` lets every message through)"
@@ -162,6 +166,12 @@ impl Resource for Sns {
 
     fn look_permissions(&self, _stack: StackReference) -> Vec<Permission> {
         self.permissions(None)
+    }
+
+    async fn off(&self, context: &Context<'_>, stack: StackReference) -> Result<Vec<String>> {
+        let subscription = self.subscription(context, stack).await?;
+        let off = self.is_off(context, stack, &subscription)?;
+        Ok(off.then(|| self.named(stack)).into_iter().collect())
     }
 
     async fn summary(&self, context: &Context<'_>, stack: StackReference) -> Result<String> {
@@ -326,6 +336,22 @@ impl Step for Disable {
         self.sns.note_change(context, self.stack).await?;
         self.sns.toolkit.disable_subscription(self.stack).await?;
         self.sns.note_change(context, self.stack).await
+    }
+
+    async fn leaves_off(&self, context: &Context<'_>) -> Result<Vec<String>> {
+        let partner = self.stack.partner();
+        if self.sns.declaration.skip.contains("sns.enable")
+            || context.is_skipped(&self.sns.id("sns.enable", partner))
+        {
+            return Ok(Vec::new());
+        }
+        let other = self.sns.subscription(context, partner).await?;
+        let name = self.sns.named(partner);
+        let is_off = self.sns.is_off(context, partner, &other)?;
+        Ok(match is_off && !context.was_off()?.contains(&name) {
+            true => vec![format!("{name} is off")],
+            false => Vec::new(),
+        })
     }
 
     fn undo(&self) -> Option<Arc<dyn Step>> {

@@ -94,6 +94,14 @@ impl World {
         self.store.happened(happened).await.unwrap();
     }
 
+    /// Writes down that somebody has skipped `step`.
+    #[cfg(feature = "ecs")]
+    pub(crate) async fn skipped(&self, step: &dyn Step) {
+        let id = step.id();
+        let happened = Happened::new(&id, StepEvent::Skipped, self.clock.now());
+        self.store.happened(happened).await.unwrap();
+    }
+
     /// Writes down that `step` has succeeded.
     pub(crate) async fn succeeded(&self, step: &dyn Step) {
         let id = step.id();

@@ -29,7 +29,7 @@ fn steps(log: &Log) -> Vec<Probe> {
 /// A step that cannot be taken back once its undo has acted.
 fn stuck(log: &Log) -> Probe {
     Probe::new("ecs.enable", "worker", B, log)
-        .undone_by_after("ecs.disable", [Ok(needed()), Ok(needed()), Err(broken())])
+        .undone_by_after("ecs.disable", [Ok(needed()), Ok(needed()), Ok(needed()), Err(broken())])
 }
 
 /// An engine of a stack file with `on-failure = "undo"`.

@@ -68,6 +68,40 @@ impl Step for Disable {
         self.ecs.switch_off(self.stack, &seen).await
     }
 
+    async fn leaves_off(&self, context: &Context<'_>) -> Result<Vec<String>> {
+        let partner = self.stack.partner();
+        let turns_on = match self.ecs.settings.mode {
+            ConsumerKind::Exclusive => "exclusive.hand-over",
+            ConsumerKind::Mirror | ConsumerKind::Off => "ecs.enable",
+        };
+        if self.ecs.declaration.skip.contains(turns_on)
+            || context.is_skipped(&self.ecs.id(turns_on, partner))
+        {
+            return Ok(Vec::new());
+        }
+        let is_on = |it: &Service| it.desired > 0 || it.running > 0;
+        let (Some(own), Some(other)) = tokio::try_join!(
+            self.ecs.service(context, self.stack),
+            self.ecs.service(context, partner)
+        )?
+        else {
+            return Ok(Vec::new());
+        };
+        let name = service(&other.name);
+        // One that its own scaling has left without a task has nothing to do.
+        let may_rest = scales(&other) && other.scaling.is_some_and(|it| it.minimum == 0);
+        let what = match (other.desired, other.running) {
+            (0, _) if may_rest => return Ok(Vec::new()),
+            (0, _) => format!("{name} is to run no task"),
+            (_, 0) => format!("no task of {name} runs"),
+            _ => return Ok(Vec::new()),
+        };
+        Ok(match is_on(&own) && !context.was_off()?.contains(&name) {
+            true => vec![what],
+            false => Vec::new(),
+        })
+    }
+
     fn undo(&self) -> Option<Arc<dyn Step>> {
         Some(Arc::new(Enable::new(Arc::clone(&self.ecs), self.stack)))
     }
@@ -125,6 +159,8 @@ mod tests {
         Error::WrongState,
         StackReference::{A, B},
     };
+
+    use bluegreen_ecs::ServiceScaling;
 
     use super::{super::testing::*, *};
     use crate::{Error, steps::testing::World};
@@ -278,5 +314,45 @@ mod tests {
         world.apply(&*account.step(B, "ecs.disable")).await.unwrap();
 
         assert_eq!(world.store.remembered("ecs.worker/b"), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_service_that_runs_is_missed_on_the_other_stack() {
+        let world = World::new(B);
+        let told = async |own: u32, other: [u32; 2], minimum| {
+            let account = account();
+            account.change(A, |it| (it.desired, it.running) = (own, own));
+            account.change(B, |it| {
+                [it.desired, it.running] = other;
+                it.scaling = Some(ServiceScaling { minimum, maximum: 9, suspended: PARTLY });
+            });
+            let step = account.step(B, "ecs.disable");
+            step.leaves_off(&world.context()).await.unwrap()
+        };
+
+        assert_eq!(told(3, [0, 0], 1).await, ["service `worker-b` is to run no task"]);
+        assert_eq!(told(3, [2, 0], 1).await, ["no task of service `worker-b` runs"]);
+        assert_eq!(told(3, [2, 1], 1).await, [""; 0]);
+        assert_eq!(told(3, [0, 0], 0).await, [""; 0], "its own scaling has left it so");
+        assert_eq!(told(0, [0, 0], 1).await, [""; 0], "it is off already");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_service_that_nobody_switches_on_is_not_missed() {
+        let (world, account) = (World::new(B), account());
+        let skipping = account.ecs(|it| {
+            it.skip.insert("ecs.enable".to_owned());
+        });
+        let told = async |world: &World, ecs: &Arc<Ecs>| {
+            let step = step_of(ecs, B, "ecs.disable");
+            step.leaves_off(&world.context()).await.unwrap().len()
+        };
+
+        let skipped = told(&world, &skipping).await;
+        let missed = told(&world, &account.ecs(|_| {})).await;
+        world.skipped(&*account.step(B, "ecs.enable")).await;
+        let left_out = told(&world, &account.ecs(|_| {})).await;
+
+        assert_eq!((skipped, missed, left_out), (0, 1, 0));
     }
 }

@@ -27,7 +27,7 @@ pub(super) struct HandOver {
 
 /// What stays off of a stack's exclusive mappings and rules.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct LeftOff {
+pub(super) struct LeftOff {
     mappings: BTreeSet<String>,
     rules: BTreeSet<String>,
 }
@@ -136,7 +136,7 @@ impl HandOver {
 
     /// Returns what of the new stack stays off: what is remembered, else what was off on the old one before
     /// it was switched off.
-    async fn left_off(&self, context: &Context<'_>) -> Result<LeftOff> {
+    pub(super) async fn left_off(&self, context: &Context<'_>) -> Result<LeftOff> {
         if let Some(remembered) = context.remembered(&self.memory_key(self.to))? {
             return Ok(remembered);
         }
@@ -169,7 +169,7 @@ impl HandOver {
 }
 
 impl LeftOff {
-    fn of(&self, trigger: Trigger) -> &BTreeSet<String> {
+    pub(super) fn of(&self, trigger: Trigger) -> &BTreeSet<String> {
         match trigger {
             Trigger::Mappings => &self.mappings,
             Trigger::Rules => &self.rules,

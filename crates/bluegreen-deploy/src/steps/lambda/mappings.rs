@@ -139,7 +139,7 @@ impl Lambda {
         Ok(mappings
             .iter()
             .map(|mapping| Consumer {
-                what: format!("mapping `{}` of function `{}`", mapping.uuid, self.function(stack)),
+                what: self.called(stack, Trigger::Mappings, &mapping.uuid),
                 source: match &mapping.event_source_arn {
                     Some(arn) if arn.split(':').nth(2) == Some("sqs") => Source::Queue(arn.clone()),
                     Some(arn) => Source::Other(arn.clone()),

@@ -101,7 +101,7 @@ impl Lambda {
             .iter()
             .filter(|it| it.managed_by.is_none())
             .map(|rule| Consumer {
-                what: format!("rule `{}` of function `{}`", rule.label(), self.function(stack)),
+                what: self.called(stack, Trigger::Rules, &rule.label()),
                 source: Source::Rule(rule.label()),
                 on: rule.enabled,
                 kind: self.kinds.rules,

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bluegreen_core::StackReference;
 use serde_json::json;
 
-use super::{Item, LONGEST_INVOCATION, Lambda, State, Trigger};
+use super::{HandOver, Item, LONGEST_INVOCATION, Lambda, State, Trigger};
 use crate::{
     Context, Effect, Inspection, Permission, Result, Step, StepId, stack_file::ConsumerKind,
     steps::left_off::LeftOff,
@@ -118,6 +118,38 @@ impl Step for Disable {
             left_off.remember(context, &key, self.stack).await?;
         }
         self.lambda.switch_off(context, self.stack, self.trigger, &names).await
+    }
+
+    async fn leaves_off(&self, context: &Context<'_>) -> Result<Vec<String>> {
+        let (lambda, trigger, partner) = (&self.lambda, self.trigger, self.stack.partner());
+        let is_exclusive = lambda.kinds.of(trigger) == ConsumerKind::Exclusive;
+        let turns_on = if is_exclusive { "exclusive.hand-over" } else { trigger.enable_step() };
+        let turns_on = StepId::new(turns_on, &lambda.declaration.name, partner);
+        if lambda.declaration.skip.contains(&turns_on.name) || context.is_skipped(&turns_on) {
+            return Ok(Vec::new());
+        }
+        let on = named(&lambda.items(context, self.stack, trigger).await?, &State::On);
+        if on.is_empty() {
+            return Ok(Vec::new());
+        }
+        let others = lambda.items(context, partner, trigger).await?;
+        let left_off = if is_exclusive {
+            let hand_over = HandOver::new(Arc::clone(lambda), partner);
+            hand_over.left_off(context).await?.of(trigger).clone()
+        } else {
+            let lambda = Arc::clone(lambda);
+            Enable { lambda, stack: partner, trigger }.left_off(context).await?
+        };
+        let was_off = context.was_off()?;
+        let mut off = to_turn_on(&others, &left_off);
+        off.retain(|it| !was_off.contains(&lambda.called(partner, trigger, it)));
+        let counterparts = lambda.model(context, self.stack, trigger, Some(&off)).await?;
+        // Whatever corresponds to what: where nothing at all is on, nothing is in its place.
+        let none_on = others.iter().all(|it| it.state == State::Off);
+        if counterparts.is_disjoint(&on) && !none_on {
+            return Ok(Vec::new());
+        }
+        Ok(off.iter().map(|it| format!("{} is off", lambda.called(partner, trigger, it))).collect())
     }
 
     /// Invocations under way end with the function's timeout.

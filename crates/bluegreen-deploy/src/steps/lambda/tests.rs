@@ -265,3 +265,63 @@ async fn a_standby_is_no_model_of_what_stays_off() {
 
     assert_eq!(world.inspect(&*enable).await.unwrap(), needed("2 of 2 off", "on"));
 }
+
+/// Returns what switching off the mappings or rules of b would leave off on both stacks.
+async fn left_off_by(world: &World, lambda: &Arc<Lambda>, name: &str) -> Vec<String> {
+    let step = step(lambda, name, B, A);
+    step.leaves_off(&world.context()).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_on_while_its_counterpart_is_off_would_be_off_on_both_stacks() {
+    let world = World::new(A);
+    let state = |on| if on { MappingState::Enabled } else { MappingState::Disabled };
+    let account = |own: [bool; 2], other: [bool; 2]| {
+        let mappings = |stack: StackReference, on: [bool; 2]| {
+            ["x", "y"].into_iter().zip(on).map(move |(it, on)| {
+                mapping(&format!("{it}{stack}"), &format!("sqs:{it}-ingest-{stack}"), state(on))
+            })
+        };
+        let mappings = Pair { a: mappings(A, other).collect(), b: mappings(B, own).collect() };
+        Account { mappings, ..Default::default() }.shared()
+    };
+    let told = async |own, other| {
+        let lambda = lambda(&account(own, other), Mirror, Off, &[]);
+        left_off_by(&world, &lambda, "lambda.disable-mappings").await
+    };
+
+    let (none, y) = (Vec::<String>::new(), ["mapping `ya` of function `ingest-a` is off"]);
+    assert_eq!(told([true, true], [true, true]).await, none);
+    assert_eq!(told([true, true], [true, false]).await, y);
+    assert_eq!(told([true, false], [true, false]).await, none, "off on both by a person");
+    assert_eq!(told([false, false], [false, false]).await, none, "nothing to switch off");
+    assert_eq!(told([true, false], [false, false]).await.len(), 2, "nothing at all is on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_off_before_or_is_skipped_is_not_missed_and_rules_are_asked_alike() {
+    let account = Account {
+        rules: Pair { a: vec![rule("odd", false)], b: vec![rule("nightly-ingest-b", true)] },
+        ..Default::default()
+    };
+    let account = account.shared();
+    let told = async |world: &World, kind| {
+        let lambda = lambda(&account, Off, kind, &[]);
+        left_off_by(world, &lambda, "lambda.disable-rules").await
+    };
+    let noted = World::new(A);
+    let name = "rule `default/odd` of function `ingest-a`";
+    noted.context().set_note("active-off", &[name]).await.unwrap();
+    let skipping = {
+        let mut declared = declared(Off, Mirror);
+        declared.skip.insert("lambda.enable-rules".to_owned());
+        Arc::new(Lambda::new(&declared, Arc::new(toolkit(&account)), Vec::new()))
+    };
+
+    let is_off = [format!("{name} is off")];
+    assert_eq!(told(&World::new(A), Mirror).await, is_off);
+    assert_eq!(told(&World::new(A), Exclusive).await, is_off);
+    assert_eq!(told(&noted, Mirror).await, [""; 0]);
+    let skipped = left_off_by(&World::new(A), &skipping, "lambda.disable-rules").await;
+    assert_eq!(skipped, [""; 0]);
+}

@@ -431,3 +431,22 @@ fn what_lets_people_in_is_left_out_of_an_endpoint() {
         assert_eq!(without_secrets(endpoint), shown);
     }
 }
+
+#[tokio::test]
+async fn a_subscription_whose_counterpart_is_off_is_missed_unless_it_was_off_before() {
+    let world = World::new(A);
+    let told = async |account: &Account, world: &World| {
+        let step = step(&sns(account), "sns.disable", B, A);
+        step.leaves_off(&world.context()).await.unwrap()
+    };
+    let (off, on) = (account(None, Some(None)), account(Some(None), Some(None)));
+
+    let missed = told(&off, &world).await;
+    let there = told(&on, &world).await;
+    let noted = sns(&off).off(&world.context(), A).await.unwrap();
+    world.context().set_note("active-off", &noted).await.unwrap();
+    let before = told(&off, &world).await;
+
+    assert_eq!(missed, ["the subscription of `sns.catalogue` on stack a is off"]);
+    assert_eq!((there.len(), before.len()), (0, 0));
+}
