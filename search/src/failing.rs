@@ -212,14 +212,11 @@ impl Run<'_> {
                 _ => panic!("`{id}` was to fail, and had no turn"),
             });
         }
-        let promotes = |key: &str| {
-            plan.steps().iter().any(|it| it.phase >= Phase::Promote && it.step.id().key() == key)
-        };
         let undoes = self.file.release.on_failure == OnFailure::Undo;
         Ok(match (failing.failure.of, planned.phase) {
             (Of::UndoMended | Of::UndoSkipped, _) => Outcome::Stuck,
             (Of::Step, Phase::Retire) => Outcome::RetireIncomplete,
-            (Of::Step, _) if undoes && !self.has_acted(promotes) => Outcome::TakenBack,
+            (Of::Step, Phase::Prepare | Phase::Test) if undoes => Outcome::TakenBack,
             (Of::Step, _) => Outcome::Paused,
         })
     }

@@ -31,7 +31,7 @@ impl Engine {
     ///
     /// Everything is looked at first: when something is missing or refused, nothing has been changed.
     /// When a step fails, or when told to stop, the release stays open: the same call goes on with it. With
-    /// `on-failure = "undo"` in the stack file, a failure before `promote` takes it back at once.
+    /// `on-failure = "undo"` in the stack file, a failure in `prepare` or `test` takes it back at once.
     ///
     /// # Errors
     ///
@@ -185,8 +185,10 @@ impl Engine {
         }
         let refused = steps.iter().filter(|it| it.state == StepState::Refused);
         refusals.extend(refused.filter_map(|it| it.error.clone()));
+        let mut failed = steps.iter().filter(|it| it.state == StepState::Failed);
         if outcome == Outcome::Paused
             && self.on_failure == OnFailure::Undo
+            && failed.all(|it| it.phase.is_some_and(|it| it < Phase::Promote))
             && !store.release().is_some_and(|it| it.has_begun(Phase::Promote, plan))
         {
             let back = self.take_back(store, plan).await?;

@@ -211,6 +211,22 @@ async fn with_on_failure_undo_a_failure_after_production_moved_pauses_all_the_sa
 }
 
 #[tokio::test(start_paused = true)]
+async fn with_on_failure_undo_a_failure_in_promote_pauses_before_anything_of_it_has_acted_too() {
+    let log = log();
+    let steps = vec![
+        Probe::new("aurora.start", "orders", B, &log).undone_by("aurora.stop"),
+        Probe::new("traffic.move", "web", B, &log).looking([Ok(needed()), Err(broken())]),
+    ];
+    let (engine, store) = (undoing(steps), store(A));
+
+    let report = deploy(&engine, &store, B).await;
+
+    assert_eq!((report.outcome, report.active), (Outcome::Paused, A));
+    assert_eq!(logged(&log), ["aurora.start orders on b"]);
+    assert_eq!(store.release().unwrap().going_back, None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_step_that_cannot_be_taken_back_can_be_skipped() {
     let log = log();
     let steps =
