@@ -32,7 +32,9 @@ impl Engine {
     ) -> Result<StepId> {
         let release = open(store)?;
         let back = release.going_back.is_some();
-        let (changed, succeeded) = (release.journal.changed(), release.journal.succeeded());
+        let (mut changed, succeeded) = (release.journal.changed(), release.journal.succeeded());
+        // Traffic goes back although the release has not moved it itself.
+        changed.extend(release.journal.stuck().into_iter().map(|it| it.step.clone()));
         let is_left = |it: &Arc<dyn Step>| {
             let key = it.id().key();
             if back { changed.contains(&key) } else { !succeeded.contains_key(&key) }

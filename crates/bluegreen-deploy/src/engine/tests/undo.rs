@@ -266,6 +266,27 @@ async fn traffic_that_somebody_has_moved_back_by_hand_stays_where_it_is_when_tha
 }
 
 #[tokio::test(start_paused = true)]
+async fn traffic_that_somebody_else_had_moved_and_that_cannot_be_moved_back_can_be_skipped_too() {
+    let log = log();
+    let broken = std::iter::repeat_with(|| Err(broken())).take(9);
+    let moved = std::iter::repeat_with(|| Ok(Inspection::Done)).take(9);
+    let traffic = Probe::new("traffic.move", "web", B, &log)
+        .undone_by_after("traffic.move", broken)
+        .looking(moved);
+    let (engine, store) = (engine(SERVED, None, vec![traffic]), store(A));
+    let plan = released(&engine, &store, Phase::Promote, &log).await;
+    let stuck = engine.rollback(&store, &plan, false).await.unwrap();
+
+    let refused = engine.skip(&store, &plan, "active.switch", "why").await.unwrap_err();
+    engine.skip(&store, &plan, "traffic.move/web", "moved by hand").await.unwrap();
+    let report = engine.rollback(&store, &plan, false).await.unwrap();
+
+    assert!(refused.to_string().contains("never skipped"), "{refused}");
+    assert_eq!((stuck.outcome, report.outcome), (Outcome::Stuck, Outcome::TakenBack));
+    assert_eq!((logged(&log).len(), store.pointer().active), (0, A));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_step_that_fails_can_be_skipped_but_not_one_that_moves_production() {
     let log = log();
     let steps =
