@@ -69,6 +69,59 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// Refuses to take the open release back under another plan than it was opened with, unless told to; then all the
+    /// same where what has to be taken back is not as it was.
+    pub(super) async fn agree_on_way_back(&self, store: &Store, plan: &Plan) -> Result<()> {
+        let Some(release) = store.release() else { return Ok(()) };
+        let (hash, tables) = self.written(plan);
+        if hash == release.plan {
+            return Ok(());
+        }
+        let before = store.plan_of(&release.id).await?;
+        let differences = differences(&before, &tables);
+        if !self.replan {
+            let mut reasons = vec![format!(
+                "the plan of release {} has changed since it was opened: put the stack file back; `--replan` takes \
+                 the release back all the same where what it has changed is still there as it was",
+                release.id
+            )];
+            reasons.extend(differences.into_values().flatten());
+            return Err(Error::Refused { reasons });
+        }
+        let changed = release.journal.changed();
+        let mut reasons = Vec::new();
+        for (table, told) in differences.iter().filter(|(table, _)| *table != STEPS) {
+            let is_of_it = |key: &&String| tables_of(key).any(|it| it == *table);
+            let steps: Vec<&str> = changed.iter().filter(is_of_it).map(String::as_str).collect();
+            if !steps.is_empty() {
+                reasons.extend(told.clone());
+                reasons.push(format!(
+                    "what release {} has changed of [{table}] is taken back only as it was then: {}",
+                    release.id,
+                    steps.join(", ")
+                ));
+            }
+        }
+        if !reasons.is_empty() {
+            reasons.insert(0, "put these tables back until the release has ended".to_owned());
+            return Err(Error::Refused { reasons });
+        }
+        // The rest is nothing that the release has to take back; phases have ended all the same.
+        store.replan((hash, tables), BTreeSet::new()).await
+    }
+}
+
+/// Returns the tables that a step may be of, by the key under which the state knows it.
+fn tables_of(key: &str) -> impl Iterator<Item = String> {
+    let (name, rest) = key.split_once('/').unwrap_or((key, ""));
+    let (resource, _) = rest.rsplit_once('/').unwrap_or((rest, ""));
+    let service = name.split('.').next().unwrap_or_default();
+    // What is handed over is called after what it is, not after its service.
+    let services = if service == "exclusive" { vec!["ecs", "lambda"] } else { vec![service] };
+    services.into_iter().map(|it| format!("{it}.{resource}")).collect::<Vec<_>>().into_iter()
+}
+
 /// Says in the words of the stack file what differs, table by table.
 fn differences(
     before: &BTreeMap<String, Value>,

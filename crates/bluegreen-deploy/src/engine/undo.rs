@@ -63,8 +63,8 @@ impl Engine {
     /// # Errors
     ///
     /// [`Error::Refused`] without an open release; when it has begun to switch the old stack off; when it would lose
-    /// what was written to a database since production moved, unless that is accepted; and when the stack
-    /// file no longer has a step that would have to be taken back.
+    /// what was written to a database since production moved, unless that is accepted; when the plan has changed; and,
+    /// told to go on under the new one, when the stack file no longer has what would have to be taken back as it was.
     pub async fn rollback(
         &self,
         store: &Store,
@@ -101,6 +101,7 @@ impl Engine {
         }
         let warnings = Mutex::default();
         let work = async {
+            self.agree_on_way_back(store, plan).await?;
             if moves_back {
                 self.advice(store, plan, &warnings).await?;
             } else if release.going_back.is_none() {
@@ -123,6 +124,7 @@ impl Engine {
         let Some(release) = store.release() else {
             return Ok(self.report(store, plan, Outcome::TakenBack));
         };
+        self.agree_on_way_back(store, plan).await?;
         let changed = release.journal.changed();
         let known: Vec<String> = plan.steps().iter().map(|it| it.step.id().key()).collect();
         let unknown: Vec<&str> = changed

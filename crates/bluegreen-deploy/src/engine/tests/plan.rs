@@ -85,3 +85,67 @@ async fn what_was_seen_is_no_part_of_the_plan() {
 
     assert_ne!(report.outcome, Outcome::Refused);
 }
+
+/// Steps of a release that can be taken back.
+fn undoable(log: &Log) -> Vec<Probe> {
+    vec![Probe::new("ecs.enable", "worker", B, log).undone_by("ecs.disable")]
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_is_not_taken_back_under_another_plan_and_nothing_is_done() {
+    let (log, store) = (log(), store(A));
+    let before = with_setting("4", undoable(&log));
+    before.deploy(&store, &before.plan(B).unwrap(), Phase::Prepare).await.unwrap();
+    let after = |replan| with_setting("5", undoable(&log)).with_replan(replan);
+
+    let rollback = async |engine: Engine| {
+        engine.rollback(&store, &engine.plan(B).unwrap(), false).await.unwrap_err()
+    };
+    let refused = rollback(after(false)).await;
+    let told_to = rollback(after(true)).await;
+    let going_back = store.release().unwrap().going_back;
+    let report = before.rollback(&store, &before.plan(B).unwrap(), false).await.unwrap();
+
+    let Error::Refused { reasons } = refused else { panic!("{refused}") };
+    assert!(reasons[0].contains("put the stack file back"), "{reasons:?}");
+    assert_eq!(reasons[1..], ["[ecs.worker] desired-tasks: 4 -> 5"]);
+    let Error::Refused { reasons } = told_to else { panic!("{told_to}") };
+    assert!(reasons[0].contains("put these tables back"), "{reasons:?}");
+    assert_eq!(reasons[1], "[ecs.worker] desired-tasks: 4 -> 5");
+    assert!(reasons[2].ends_with("only as it was then: ecs.enable/worker/b"), "{reasons:?}");
+    assert_eq!((going_back, report.outcome), (None, Outcome::TakenBack));
+    assert_eq!(logged(&log), ["ecs.enable worker on b", "ecs.disable worker on b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn told_to_a_release_is_taken_back_when_only_something_else_has_changed() {
+    let (log, store) = (log(), store(A));
+    let unchanged = || {
+        let done = std::iter::repeat_with(|| Ok(Inspection::Done)).take(9);
+        let mut steps = vec![Probe::new("ecs.enable", "worker", B, &log).looking(done)];
+        steps.push(Probe::new("aurora.start", "orders", B, &log).undone_by("aurora.stop"));
+        steps
+    };
+    let before = with_setting("4", unchanged());
+    before.deploy(&store, &before.plan(B).unwrap(), Phase::Prepare).await.unwrap();
+
+    let after = with_setting("5", unchanged()).with_replan(true);
+    let report = after.rollback(&store, &after.plan(B).unwrap(), false).await.unwrap();
+
+    assert_eq!(report.outcome, Outcome::TakenBack);
+    assert_eq!(logged(&log), ["aurora.start orders on b", "aurora.stop orders on b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_handed_over_goes_back_only_under_the_table_that_it_was_handed_over_with() {
+    let (log, store) = (log(), store(A));
+    let steps = || vec![Probe::new("exclusive.hand-over", "worker", B, &log)];
+    let before = with_setting("4", steps());
+    before.deploy(&store, &before.plan(B).unwrap(), Phase::Promote).await.unwrap();
+
+    let after = with_setting("5", steps()).with_replan(true);
+    let err = after.rollback(&store, &after.plan(B).unwrap(), false).await.unwrap_err();
+
+    assert!(err.to_string().contains("exclusive.hand-over/worker/b"), "{err}");
+    assert_eq!(store.pointer().active, B);
+}
