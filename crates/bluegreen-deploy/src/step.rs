@@ -227,6 +227,12 @@ impl Context<'_> {
         self.store.release().map(|it| it.id.clone())
     }
 
+    /// Returns whether the open release is being taken back.
+    #[cfg(any(feature = "ecs", feature = "lambda"))]
+    pub(crate) fn is_going_back(&self) -> bool {
+        self.store.release().is_some_and(|it| it.going_back.is_some())
+    }
+
     /// Returns whether the last that the journal says of `step` is that it failed.
     pub(crate) fn has_failed(&self, step: &StepId) -> bool {
         let Some(release) = self.store.release() else { return false };

@@ -89,6 +89,25 @@ impl DrainWatch {
     }
 }
 
+/// Warns of what is left in the queue of `stack`, which nobody reads any more.
+#[cfg(any(feature = "ecs", feature = "lambda"))]
+pub(super) async fn warn_of_what_is_left(
+    queue: &dyn SourceQueue,
+    context: &Context<'_>,
+    stack: StackReference,
+) -> Result<()> {
+    let left = queue.messages(context, stack).await?.total;
+    if left > 0 {
+        let (name, other) = (queue.name(stack), queue.name(stack.partner()));
+        context.warn(format!(
+            "{} left in `{name}`, which nobody on stack {stack} reads any more: send them to `{other}`, or they wait \
+             for the next release to {stack}, at most for the queue's retention",
+            counted(left, "message")
+        ));
+    }
+    Ok(())
+}
+
 /// Returns a number with its noun: `1 message`, `7 messages`.
 pub(super) fn counted(number: u64, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };

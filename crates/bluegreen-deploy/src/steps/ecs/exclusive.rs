@@ -14,12 +14,15 @@ use super::{
     tasks,
 };
 use crate::{
-    Context, Effect, Inspection, Permission, Result, Step, StepId, stack_file::ConsumerKind,
-    steps::drain::DrainWatch,
+    Context, Effect, Inspection, Permission, Result, Step, StepId,
+    stack_file::ConsumerKind,
+    steps::drain::{DrainWatch, warn_of_what_is_left},
 };
 
 /// `exclusive.hand-over`: the old stack's service goes on until its work queue is drained, then it is switched off,
 /// and when none of its tasks is left the new one is switched on.
+///
+/// On the way back nothing is drained: the service that is gone back from may be broken, and never get done.
 #[derive(Debug)]
 pub(super) struct HandOver {
     ecs: Arc<Ecs>,
@@ -98,6 +101,7 @@ impl HandOver {
     /// any more: a message that came late is nobody's then.
     async fn undrained(&self, context: &Context<'_>) -> Result<Option<String>> {
         match &self.ecs.queue {
+            _ if context.is_going_back() => Ok(None),
             Some(queue) if self.ecs.before(context, self.old())?.is_none() => {
                 self.watch.look(queue.as_ref(), context, self.old()).await
             }
@@ -157,7 +161,12 @@ impl Step for HandOver {
                 }
                 self.ecs.switch_off(self.old(), &old).await
             }
-            Stage::NewOff { .. } => self.enable.apply(context).await,
+            Stage::NewOff { .. } => {
+                if let Some(queue) = self.ecs.queue.as_ref().filter(|_| context.is_going_back()) {
+                    warn_of_what_is_left(queue.as_ref(), context, self.old()).await?;
+                }
+                self.enable.apply(context).await
+            }
         }
     }
 

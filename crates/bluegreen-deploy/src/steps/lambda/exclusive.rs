@@ -12,12 +12,15 @@ use super::{
     switch::{named, to_turn_on, turning_off, turning_on},
 };
 use crate::{
-    Context, Effect, Inspection, Permission, Result, Step, StepId, stack_file::Feed,
-    steps::drain::DrainWatch,
+    Context, Effect, Inspection, Permission, Result, Step, StepId,
+    stack_file::Feed,
+    steps::drain::{DrainWatch, warn_of_what_is_left},
 };
 
 /// `exclusive.hand-over`: the old stack's exclusive mappings and rules go on until their work queues are
 /// drained, then they are switched off, and when nothing of them runs any more the new ones are switched on.
+///
+/// On the way back nothing is drained: what is gone back from may be broken, and never get done.
 #[derive(Debug)]
 pub(super) struct HandOver {
     lambda: Arc<Lambda>,
@@ -119,7 +122,8 @@ impl HandOver {
     /// Returns which work queue of the old mappings is not drained. Once the hand-over has begun it is not asked
     /// any more: a message that came late is nobody's then but the last old mapping's.
     async fn undrained(&self, context: &Context<'_>) -> Result<Option<String>> {
-        if self.begun_with(context)?.is_some()
+        if context.is_going_back()
+            || self.begun_with(context)?.is_some()
             || !self.lambda.kinds.exclusive().contains(&Trigger::Mappings)
         {
             return Ok(None);
@@ -237,6 +241,14 @@ impl Step for HandOver {
                 failure.map_or(Ok(()), Err)
             }
             Stage::NewOff(new) => {
+                if context.is_going_back()
+                    && self.lambda.kinds.exclusive().contains(&Trigger::Mappings)
+                {
+                    let sources = self.lambda.sources(context, self.old()).await?;
+                    for queue in sources.queues.into_iter().filter(|it| it.feed() == Feed::Work) {
+                        warn_of_what_is_left(queue.as_ref(), context, self.old()).await?;
+                    }
+                }
                 let mut failure = None;
                 for (trigger, names) in &new {
                     let switched = self.lambda.switch_on(context, self.to, *trigger, names).await;

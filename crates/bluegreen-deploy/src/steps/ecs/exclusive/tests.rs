@@ -342,3 +342,24 @@ fn it_disables_the_old_stack_and_says_how_long_that_may_take_and_what_it_needs()
     }
     assert!(!allowed.iter().any(|it| it.1 == "mail-b"), "the new one's queue is not waited for");
 }
+
+#[tokio::test(start_paused = true)]
+async fn on_the_way_back_messages_are_not_waited_for_but_tasks_are_and_what_is_left_is_told() {
+    let (world, account) = (World::new(B), account());
+    let queue = Queue::new("mail", Feed::Work, 1, 0);
+    world.store.going_back(world.context().now()).await.unwrap();
+    let step = hand_over(&account, B, DesiredTasks::Count(4), Some(&queue));
+
+    assert_eq!(world.inspect(&*step).await.unwrap(), needed("3 tasks on a", "4 tasks on b"));
+    world.apply(&*step).await.unwrap();
+    let stopping = underway("3 tasks still to stop of service `worker-a`");
+    assert_eq!(world.inspect(&*step).await.unwrap(), stopping);
+    world.apply(&*step).await.unwrap();
+    assert_eq!(account.changes(), ["suspend a", "disable a"]);
+    run(&world, &account, &*step).await;
+
+    assert!(account.changes().contains(&"enable b 4".to_owned()), "{:?}", account.changes());
+    let told =
+        "1 message left in `mail-a`, which nobody on stack a reads any more: send them to `mail-b`";
+    assert!(world.warnings().iter().any(|it| it.starts_with(told)), "{:?}", world.warnings());
+}

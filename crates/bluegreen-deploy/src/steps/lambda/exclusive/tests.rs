@@ -273,3 +273,34 @@ async fn a_hand_over_by_itself_remembers_nothing_for_later() {
 
     assert_eq!(world.store.remembered("lambda.ingest/a/exclusive"), None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn on_the_way_back_messages_are_not_waited_for_but_invocations_are_and_what_is_left_is_told()
+{
+    let (world, account) = (World::new(B), account());
+    let queue = Queue::new("mail", Feed::Work, 7, 3);
+    let lambda = lambda(&account, Exclusive, Off, &[&queue]);
+    world.store.going_back(world.context().now()).await.unwrap();
+    let step = hand_over(&lambda, B);
+    let switched = || account.lock().unwrap().switched.clone();
+
+    assert_eq!(world.inspect(&*step).await.unwrap(), needed("on a", "on b"));
+    world.apply(&*step).await.unwrap();
+    let in_flight = underway("3 messages in flight in `mail-a`");
+    assert_eq!(world.inspect(&*step).await.unwrap(), in_flight);
+    world.apply(&*step).await.unwrap();
+    assert_eq!(switched(), ["a off 1a"], "nothing is on while something may still run");
+    queue.set(7, 0);
+    assert_eq!(world.inspect(&*step).await.unwrap(), needed("off on both stacks", "on b"));
+    assert_eq!(world.warnings(), [""; 0]);
+    world.apply(&*step).await.unwrap();
+
+    assert_eq!(switched(), ["a off 1a", "b on 1b"]);
+    assert_eq!(
+        world.warnings(),
+        [
+            "7 messages left in `mail-a`, which nobody on stack a reads any more: send them to `mail-b`, or they wait \
+             for the next release to a, at most for the queue's retention"
+        ]
+    );
+}
