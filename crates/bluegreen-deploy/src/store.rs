@@ -51,6 +51,9 @@ use crate::{
 /// The version of the records. Another one is refused, never guessed at.
 const SCHEMA: u32 = 3;
 
+/// The records of a release, whose second part is its id.
+const OF_RELEASES: [&str; 4] = ["journal", "note", "plan", "release"];
+
 /// What outlives a run.
 #[derive(Debug)]
 pub struct Store {
@@ -103,7 +106,8 @@ pub fn storage(file: &StackFile, folder: &Path, sdk: &SdkConfig) -> Arc<dyn Stor
 }
 
 impl Store {
-    /// Opens the store of the stack file `name`, to read; `None` when there is none.
+    /// Opens the store of the stack file `name`, to read; `None` when there is none, or nothing is left of it but
+    /// releases that have ended.
     ///
     /// # Errors
     ///
@@ -278,10 +282,10 @@ impl Document {
     async fn read(storage: &dyn Storage, name: &str) -> Result<Option<Self>> {
         let read = async |key: &str| Ok::<_, Error>(storage.read(key).await?.remove(key));
         let Some(about) = read("store").await? else {
-            if storage.read("").await?.is_empty() {
-                return Ok(None);
-            }
-            return Err(foreign(storage, "lacks the record `store`".to_owned()));
+            return match is_past(&storage.read("").await?) {
+                true => Ok(None),
+                false => Err(lacking(storage, "lacks the record `store`")),
+            };
         };
         let about: About = parse(storage, "store", about)?;
         if about != (About { schema: SCHEMA, name: name.to_owned() }) {
@@ -292,13 +296,13 @@ impl Document {
             return Err(foreign(storage, what));
         }
         let Some(pointer) = read("pointer").await? else {
-            return Err(foreign(storage, "does not say which stack is active".to_owned()));
+            return Err(lacking(storage, "does not say which stack is active"));
         };
         let release = match read("open").await? {
             Some(id) => {
                 let id: String = parse(storage, "open", id)?;
                 let release = Self::release(storage, &id).await?;
-                let gone = || foreign(storage, format!("lacks the open release `{id}`"));
+                let gone = || lacking(storage, &format!("lacks the open release `{id}`"));
                 Some(Arc::new(release.ok_or_else(gone)?))
             }
             None => None,
@@ -337,6 +341,24 @@ fn parse<T: DeserializeOwned>(storage: &dyn Storage, key: &str, value: Value) ->
         what: format!("holds something else than expected under `{key}`"),
         source: Some(err.into()),
     })
+}
+
+/// Returns whether of a store nothing is left but releases that have ended: it is gone, and they are its history.
+fn is_past(records: &Records) -> bool {
+    let of_past = |release: &str| {
+        records.get(&format!("release/{release}")).is_some_and(|it| !it["ended"].is_null())
+    };
+    records.keys().all(|key| {
+        let mut parts = key.split('/');
+        let (family, release) = (parts.next().unwrap_or_default(), parts.next());
+        OF_RELEASES.contains(&family) && release.is_some_and(of_past)
+    })
+}
+
+/// Says that a record is lost, and what to do.
+fn lacking(storage: &dyn Storage, what: &str) -> Error {
+    let next = "put it back from a copy, or remove what is left of it and `bluegreen adopt` again";
+    foreign(storage, format!("{what}: {next}"))
 }
 
 fn foreign(storage: &dyn Storage, what: String) -> Error {

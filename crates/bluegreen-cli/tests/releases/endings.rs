@@ -36,6 +36,22 @@ fn a_release_that_pauses_ends_with_1_and_retry_goes_on_with_it() {
 }
 
 #[test]
+fn a_store_that_was_lost_after_a_release_is_missing_and_adopted_again_beside_its_history() {
+    let shop = Shop::new();
+    shop.run(&["deploy", "--to", "b"]).ended_with(0);
+    std::fs::remove_file(shop.folder.path().join(".bluegreen/shop.json")).unwrap();
+
+    let lost = shop.run(&["history"]).ended_with(3);
+    let status = shop.run(&["status"]).ended_with(0);
+    shop.run(&["adopt", "--active", "b", "--yes"]).ended_with(0);
+    let history = shop.run(&["history"]).ended_with(0);
+
+    assert!(lost.err().contains("there is no store"), "{}", lost.err());
+    assert!(status.out().contains("active: not known"), "{}", status.out());
+    assert!(history.out().contains("to b") && history.out().contains("done"), "{}", history.out());
+}
+
+#[test]
 fn a_release_that_is_taken_back_ends_with_0() {
     let shop = Shop::new();
     shop.run(&["deploy", "--to", "b", "--until", "promote"]).ended_with(0);

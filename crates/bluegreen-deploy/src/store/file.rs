@@ -12,11 +12,11 @@ use std::{
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::storage::{Changes, Holder, Lease, Records, Storage};
+use super::{
+    OF_RELEASES,
+    storage::{Changes, Holder, Lease, Records, Storage},
+};
 use crate::{Error, Result};
-
-/// The records of a release, whose second part is its id.
-const OF_RELEASES: [&str; 4] = ["journal", "note", "plan", "release"];
 
 /// The record that says which release is open.
 const OPEN: &str = "open";

@@ -160,6 +160,63 @@ async fn a_file_of_another_stack_or_version_or_without_a_pointer_is_refused() {
     }
 }
 
+/// Makes a store whose only release has ended.
+async fn with_history(storage: Arc<dyn Storage>) -> String {
+    let store = Store::adopt(storage, "shop", &owner(), pointer(A)).await.unwrap();
+    let id = open_release(&store).await.id.clone();
+    store.happened(happened(&enable(), StepEvent::Succeeded)).await.unwrap();
+    store.set_note("verdict/looks-good", json!(true)).await.unwrap();
+    store.close_release(Outcome::Done, NOW).await.unwrap();
+    store.close().await.unwrap();
+    id
+}
+
+#[tokio::test]
+async fn a_file_that_was_lost_is_missing_and_adopting_makes_it_anew_beside_its_history() {
+    let folder = folder();
+    let id = with_history(files(&folder)).await;
+
+    fs::remove_file(folder.path().join("shop.json")).unwrap();
+    let (read, written) = (opened(&folder).await.unwrap(), locked(&folder).await.unwrap());
+    drop(adopted(&folder, B).await);
+    let store = opened(&folder).await.unwrap().unwrap();
+
+    assert!(read.is_none() && written.is_none());
+    assert_eq!(store.pointer().active, B);
+    let past: Vec<String> = store.releases().await.unwrap().into_iter().map(|it| it.id).collect();
+    assert_eq!(past, [id]);
+}
+
+#[tokio::test]
+async fn where_only_releases_that_have_ended_are_left_the_store_is_missing_in_any_storage() {
+    let storage = MemoryStorage::new(None);
+    with_history(Arc::new(storage.clone())).await;
+    let lease = storage.take("9 on here", NOW, None).await.unwrap().unwrap();
+    let lost = ["store", "pointer"].map(|it| (it.to_owned(), None));
+
+    storage.write(&lease, &Changes::from(lost)).await.unwrap();
+
+    assert!(Store::open(Arc::new(storage), "shop").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn where_more_is_left_than_past_releases_the_store_is_torn_and_says_what_to_do() {
+    for lost in [&["store"][..], &["pointer"], &["store", "pointer", "open"]] {
+        let storage = MemoryStorage::new(None);
+        let shared: Arc<dyn Storage> = Arc::new(storage.clone());
+        let store = Store::adopt(shared, "shop", &owner(), pointer(A)).await.unwrap();
+        open_release(&store).await;
+        store.close().await.unwrap();
+        let lease = storage.take("9 on here", NOW, None).await.unwrap().unwrap();
+        let changes = lost.iter().map(|it| ((*it).to_owned(), None));
+
+        storage.write(&lease, &changes.collect()).await.unwrap();
+
+        let err = Store::open(Arc::new(storage), "shop").await.unwrap_err();
+        assert!(err.to_string().contains("`bluegreen adopt` again"), "{lost:?}: {err}");
+    }
+}
+
 #[tokio::test]
 async fn a_file_that_disappears_is_not_begun_anew() {
     let folder = folder();
