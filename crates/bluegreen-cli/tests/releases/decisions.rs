@@ -1,6 +1,8 @@
 //! What a person decides: `skip`, `override`, `approve`, `reject`.
 
-use crate::Shop;
+use std::fs;
+
+use crate::{SERVED, Shop};
 
 /// Opens a release whose traffic cannot be moved.
 fn paused() -> Shop {
@@ -28,17 +30,22 @@ fn what_lets_something_through_asks_and_is_refused_where_nobody_can_be_asked() {
 
 #[test]
 fn a_step_is_skipped_with_a_reason_that_stays_in_the_history() {
-    let shop = paused();
+    let shop = Shop::new();
+    let file = format!("{SERVED}[test.smoke]\ncommand = [\"false\"]\n");
+    fs::write(shop.folder.path().join("bluegreen.toml"), file).unwrap();
+    shop.run(&["deploy", "--to", "b"]).ended_with(1);
 
-    let skipped = shop.run(&["skip", "release.hold", "--reason", "no time", "--yes", "--json"]);
+    let skipped = shop.run(&["skip", "test.command", "--reason", "no time", "--yes", "--json"]);
     let never = shop.run(&["skip", "active.switch", "--reason", "why", "--yes"]).ended_with(3);
+    let hold = shop.run(&["skip", "release.hold", "--reason", "why", "--yes"]).ended_with(3);
     let shown = shop.run(&["show", "open"]).ended_with(0);
 
     let document = skipped.ended_with(0).json();
     assert_eq!((&document["outcome"], &document["command"]), (&"done".into(), &"skip".into()));
-    assert_eq!(document["step"]["id"], "release.hold");
+    assert_eq!(document["step"]["id"], "test.command");
     assert!(never.err().contains("never skipped"), "{}", never.err());
-    assert!(shown.out().contains("release.hold on b skipped"), "{}", shown.out());
+    assert!(hold.err().contains("`bluegreen override release.hold"), "{}", hold.err());
+    assert!(shown.out().contains("test.command smoke on b skipped"), "{}", shown.out());
     assert!(shown.out().contains("no time"), "{}", shown.out());
 }
 

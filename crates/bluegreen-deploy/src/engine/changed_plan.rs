@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Engine, Error, Phase, Plan, Release, Result, StepEvent, Store, plan::Planned, store::Happened,
+    Engine, Error, Guardrail, Phase, Plan, Release, Result, StepEvent, Store, plan::Planned,
+    store::Happened,
 };
 
 /// The table of a written plan that lists its steps; no table of a stack file is called so.
@@ -48,6 +49,7 @@ impl Engine {
             reasons.extend(differences.into_values().flatten());
             return Err(Error::Refused { reasons });
         }
+        keep_the_hold(release, &before, &tables)?;
         let succeeded = release.journal.succeeded();
         let outdated = |it: &&Planned| {
             let id = it.step.id();
@@ -120,6 +122,34 @@ fn tables_of(key: &str) -> impl Iterator<Item = String> {
     // What is handed over is called after what it is, not after its service.
     let services = if service == "exclusive" { vec!["ecs", "lambda"] } else { vec![service] };
     services.into_iter().map(|it| format!("{it}.{resource}")).collect::<Vec<_>>().into_iter()
+}
+
+/// Refuses a plan that would shorten a hold that has begun: only an override does that.
+fn keep_the_hold(
+    release: &Release,
+    before: &BTreeMap<String, Value>,
+    now: &BTreeMap<String, Value>,
+) -> Result<()> {
+    let has = |phase| release.phases.contains_key(&phase);
+    let guardrail = Guardrail::ReleaseHold.name();
+    let lasts = !has(Phase::Hold) && !release.overrides.contains_key(guardrail);
+    if !has(Phase::Promote) || !lasts {
+        return Ok(());
+    }
+    let hold = |tables: &BTreeMap<String, Value>| {
+        humantime::parse_duration(tables.get("release")?.get("hold")?.as_str()?).ok()
+    };
+    let (Some(before), Some(now)) = (hold(before), hold(now)) else { return Ok(()) };
+    if now >= before {
+        return Ok(());
+    }
+    Err(Error::refused(format!(
+        "the hold of release {} has begun and lasts {}: `--replan` does not shorten it to {}. Put `hold` back, or end it with \
+         `bluegreen override {guardrail} --reason ..`",
+        release.id,
+        humantime::format_duration(before),
+        humantime::format_duration(now)
+    )))
 }
 
 /// Says in the words of the stack file what differs, table by table.

@@ -12,6 +12,9 @@ use crate::{
 /// The steps without which a release would not know where production is.
 const NEVER_SKIPPED: [&str; 3] = ["standby.idle", "traffic.move", "active.switch"];
 
+/// The step that only an override shortens, and with it its own guardrail.
+const HOLD: &str = "release.hold";
+
 /// Those whose undo is as needed: traffic can be moved back by hand, the pointer cannot.
 const NEVER_LEFT: [&str; 1] = ["active.switch"];
 
@@ -21,8 +24,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] without an open release, for no step or several steps, for one that is done with, and for
-    /// those that move production.
+    /// [`Error::Refused`] without an open release, for no step or several steps, for one that is done with, for
+    /// those that move production, and for the hold.
     pub async fn skip(
         &self,
         store: &Store,
@@ -61,6 +64,11 @@ impl Engine {
                 return Err(Error::refused(format!("`{step}` may be one of {keys}: say which")));
             }
         };
+        if id.name == HOLD {
+            return Err(Error::refused(format!(
+                "`{HOLD}` is never skipped: `bluegreen override {HOLD} --reason ..` ends the hold"
+            )));
+        }
         let never = if back { NEVER_LEFT.as_slice() } else { &NEVER_SKIPPED };
         if never.contains(&id.name.as_str()) {
             return Err(Error::refused(format!(

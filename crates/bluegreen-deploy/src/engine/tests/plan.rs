@@ -68,6 +68,34 @@ async fn told_to_it_goes_on_under_the_new_plan_and_takes_new_and_changed_steps()
     assert!(removed.is_err(), "the new plan counts from now on");
 }
 
+fn holding(hold: &str) -> Engine {
+    let text = format!("{FILE}{SERVED}\n[release]\nhold = \"{hold}\"\nwatch = \"0s\"\n");
+    let file = StackFile::parse(&text, Path::new("bluegreen.toml"), &|_| None).unwrap();
+    let clock = Clock::following_tokio(START);
+    Engine::new(&file, Path::new("."), Resources::default(), clock).with_replan(true)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hold_that_has_begun_is_not_shortened_by_another_plan_until_somebody_overrides_it() {
+    let store = store(A);
+    let (short, long) = (holding("1m"), holding("2h"));
+    let to_b = |it: &Engine| it.plan(B).unwrap();
+    let before = holding("1h");
+    before.deploy(&store, &to_b(&before), Phase::Test).await.unwrap();
+    let not_begun = short.deploy(&store, &to_b(&short), Phase::Test).await.unwrap();
+    before.deploy(&store, &to_b(&before), Phase::Promote).await.unwrap();
+
+    let refused = short.deploy(&store, &to_b(&short), Phase::Retire).await.unwrap_err();
+    let longer = long.deploy(&store, &to_b(&long), Phase::Promote).await.unwrap();
+    short.override_guardrail(&store, "release.hold", "all is well").await.unwrap();
+    let done = short.deploy(&store, &to_b(&short), Phase::Retire).await.unwrap();
+
+    assert!(refused.to_string().contains("`bluegreen override release.hold"), "{refused}");
+    for report in [not_begun, longer, done] {
+        assert_eq!(report.outcome, Outcome::Done);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_was_seen_is_no_part_of_the_plan() {
     let log = log();

@@ -310,11 +310,13 @@ async fn only_an_override_shortens_the_hold() {
     engine.deploy(&store, &plan, Phase::Promote).await.unwrap();
     let began = Instant::now();
 
+    let skipped = engine.skip(&store, &plan, "release.hold", "why").await.unwrap_err();
     let unknown = engine.override_guardrail(&store, "hold", "why").await.unwrap_err();
     let never = engine.override_guardrail(&store, "pointer.agrees", "why").await.unwrap_err();
     engine.override_guardrail(&store, "release.hold", "all is well").await.unwrap();
     let report = engine.deploy(&store, &plan, Phase::Retire).await.unwrap();
 
+    assert!(skipped.to_string().contains("`bluegreen override release.hold"), "{skipped}");
     assert!(unknown.to_string().contains(", release.hold"), "{unknown}");
     assert!(never.to_string().contains("`pointer.agrees` is never let through"), "{never}");
     assert_eq!((report.outcome, began.elapsed()), (Outcome::Done, Duration::ZERO));
