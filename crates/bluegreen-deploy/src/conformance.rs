@@ -84,7 +84,7 @@ async fn read(storage: &dyn Storage, prefix: &str) -> Records {
 #[track_caller]
 fn lost<T>(result: Result<T>, otherwise: &str) -> Option<String> {
     match result {
-        Err(Error::LeaseLost { to }) => to,
+        Err(Error::LeaseLost { to }) => to.map(|it| it.owner),
         Err(err) => panic!("{otherwise}: it failed, but not as a lost lease does: {}", chain(&err)),
         Ok(_) => panic!("{otherwise}"),
     }

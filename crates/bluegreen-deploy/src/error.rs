@@ -2,6 +2,8 @@
 
 use std::{io, time::SystemTime};
 
+use crate::Holder;
+
 /// The result of what the engine does.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -33,13 +35,10 @@ pub enum Error {
     },
 
     /// The lease is another's by now, or may be: nothing more is begun, and nothing written.
-    #[error(
-        "the lease of this process is lost{}: whoever has it goes on with the release",
-        to.as_ref().map_or_else(String::new, |it| format!(" to {it}"))
-    )]
+    #[error("the lease of this process is lost{}", lost_to(to.as_ref()))]
     LeaseLost {
         /// Who has it, as far as is known.
-        to: Option<String>,
+        to: Option<Holder>,
     },
 
     /// The state cannot be read or written.
@@ -90,6 +89,16 @@ pub enum Error {
         /// What is asked of a person, and how to answer.
         reason: String,
     },
+}
+
+fn lost_to(holder: Option<&Holder>) -> String {
+    match holder {
+        Some(Holder { owner, since, .. }) => format!(
+            " to {owner}, since {}: whoever has it goes on with the release",
+            humantime::format_rfc3339_seconds(*since)
+        ),
+        None => ": `bluegreen status` says whether another has it".to_owned(),
+    }
 }
 
 impl Error {

@@ -139,7 +139,7 @@ impl DynamoDbStorage {
         let found = found.map(|it| self.parse_lease(it)).transpose()?;
         match found {
             Some(it) if it.is_held && it.fence == lease.fence && it.beat == beat => Ok(()),
-            found => Err(Error::LeaseLost { to: found.filter(|it| it.is_held).map(|it| it.owner) }),
+            found => Err(Error::LeaseLost { to: found.and_then(LeaseItem::holder) }),
         }
     }
 

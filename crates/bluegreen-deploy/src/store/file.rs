@@ -50,7 +50,8 @@ pub struct FileStorage {
 /// The lock, while this process has it.
 struct Held {
     file: File,
-    fence: u64,
+    /// What this process has written into it.
+    holder: Holder,
 }
 
 type AtStage = Box<dyn Fn(Stage) -> io::Result<()> + Send + Sync>;
@@ -126,13 +127,14 @@ impl FileStorage {
 
     /// Refuses to write without the lock, or when another has written itself into it since.
     fn held(&self, lease: &Lease) -> Result<()> {
-        let lost = |to| Err(Error::LeaseLost { to });
-        if self.lock().is_none() {
-            return lost(None);
-        }
+        let own = self.lock().as_ref().map(|it| it.holder.clone());
+        let Some(own) = own.filter(|it| it.fence == lease.fence) else {
+            return Err(Error::LeaseLost { to: None });
+        };
+        // Where the file was removed, whoever locked the next one may have got the same number.
         match read_text::<Holder>(&self.lock_file())? {
-            Some(holder) if holder.fence == lease.fence => Ok(()),
-            holder => lost(holder.map(|it| it.owner)),
+            Some(holder) if holder == own => Ok(()),
+            holder => Err(Error::LeaseLost { to: holder.filter(|it| it.owner != NOBODY) }),
         }
     }
 
@@ -324,7 +326,7 @@ impl Storage for FileStorage {
             name(&mut file, &holder).map_err(unlockable)?;
         }
         let fence = holder.fence;
-        *self.lock() = Some(Held { file, fence });
+        *self.lock() = Some(Held { file, holder });
         Ok(Some(Lease { owner: owner.to_owned(), fence }))
     }
 
@@ -334,7 +336,9 @@ impl Storage for FileStorage {
 
     async fn give_back(&self, lease: &Lease) -> Result<()> {
         let mut lock = self.lock();
-        let Some(mut held) = lock.take_if(|it| it.fence == lease.fence) else { return Ok(()) };
+        let Some(mut held) = lock.take_if(|it| it.holder.fence == lease.fence) else {
+            return Ok(());
+        };
         let nobody = Holder {
             owner: NOBODY.to_owned(),
             since: SystemTime::UNIX_EPOCH,

@@ -44,7 +44,7 @@ impl MemoryStorage {
 
 impl Kept {
     fn held(&mut self, lease: &Lease) -> Result<&mut Holder> {
-        let to = self.holder.as_ref().map(|it| it.owner.clone());
+        let to = self.holder.clone();
         let own = self.holder.as_mut().filter(|it| it.fence == lease.fence);
         own.ok_or(Error::LeaseLost { to })
     }

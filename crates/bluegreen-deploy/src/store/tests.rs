@@ -287,6 +287,31 @@ async fn numbers_of_leases_grow_past_those_in_the_file_when_the_lock_was_removed
 }
 
 #[tokio::test]
+async fn where_the_lock_was_removed_before_the_first_write_only_who_locked_it_last_writes() {
+    let folder = folder();
+    let (first, second) = (files(&folder), files(&folder));
+    adopted(&folder, A).await.close().await.unwrap();
+    for (owner, later) in [("8 on here", NOW), ("7 on here", NOW + Duration::from_secs(1))] {
+        let old = first.take("7 on here", NOW, None).await.unwrap().unwrap();
+        fs::remove_file(folder.path().join("shop.lock")).unwrap();
+        let new = second.take(owner, later, None).await.unwrap().unwrap();
+        assert_eq!(old.fence, new.fence, "nobody has written yet");
+        let changes = Changes::from([("memory/filter".to_owned(), None)]);
+
+        let refused = first.write(&old, &changes).await;
+        let renewed = first.renew(&old).await;
+        second.write(&new, &changes).await.unwrap();
+
+        for lost in [refused, renewed] {
+            let Err(Error::LeaseLost { to: Some(to) }) = lost else { panic!("{lost:?}") };
+            assert_eq!((to.owner.as_str(), to.since), (owner, later));
+        }
+        first.give_back(&old).await.unwrap();
+        second.give_back(&new).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn who_only_reads_does_not_write() {
     let folder = folder();
     drop(adopted(&folder, A).await);

@@ -132,7 +132,7 @@ async fn a_write_under_a_lease_that_is_anothers_is_refused_and_says_whose() {
 
     let err = storage(&[&rule]).write(&lease(), &one()).await.unwrap_err();
 
-    assert!(matches!(&err, Error::LeaseLost { to: Some(to) } if to == "another"), "{err}");
+    assert!(matches!(&err, Error::LeaseLost { to: Some(to) } if to.owner == "another"), "{err}");
 }
 
 #[tokio::test]
@@ -199,7 +199,7 @@ async fn a_renewal_that_an_earlier_try_has_made_is_made_and_anothers_lease_is_lo
 
         match renewed {
             Ok(()) => assert_eq!(lost_to, None),
-            Err(Error::LeaseLost { to }) => assert_eq!(to.as_deref(), lost_to),
+            Err(Error::LeaseLost { to }) => assert_eq!(to.map(|it| it.owner).as_deref(), lost_to),
             Err(err) => panic!("{err}"),
         }
     }

@@ -65,7 +65,7 @@ async fn a_stale_write_is_refused_by_its_number_even_from_an_owner_who_believes_
     let refused = storage.write(&stale, &changes).await;
 
     assert!(
-        matches!(&refused, Err(Error::LeaseLost { to: Some(to) }) if to == "second"),
+        matches!(&refused, Err(Error::LeaseLost { to: Some(to) }) if to.owner == "second"),
         "{refused:?}"
     );
     assert!(!storage.read("pointer").await.unwrap().is_empty());
