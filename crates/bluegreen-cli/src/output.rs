@@ -38,6 +38,15 @@ impl From<Error> for Failure {
     }
 }
 
+/// Says in a line why a command has no result.
+pub(crate) fn said(failure: &Failure) -> String {
+    match failure {
+        Failure::Usage(text) => text.clone(),
+        Failure::StackFile(err) => err.to_string(),
+        Failure::Engine(err) => chain(err),
+    }
+}
+
 /// Prints why a command has no result.
 pub(crate) fn failure(cli: &Cli, failure: &Failure) {
     match failure {

@@ -90,7 +90,7 @@ impl<'a> Session<'a> {
         }
         eprintln!("{} have passed: stopping after the calls under way", output::duration(timeout));
         self.cancel.cancel();
-        work.await.map(|exit| if exit == Exit::Interrupted { Exit::Failed } else { exit })
+        ended_late(work.await, |failure| output::failure(self.cli, failure))
     }
 
     pub(crate) fn storage(&self) -> Arc<dyn Storage> {
@@ -183,7 +183,44 @@ impl<'a> Session<'a> {
     }
 }
 
+/// Returns how work has ended that was told to stop after a time: what that has interrupted has failed. What is said of it
+/// is `told`.
+fn ended_late(ended: Result<Exit, Failure>, told: impl FnOnce(&Failure)) -> Result<Exit, Failure> {
+    match ended {
+        Ok(Exit::Interrupted) => Ok(Exit::Failed),
+        Err(failure) if Exit::from(&failure) == Exit::Interrupted => {
+            told(&failure);
+            Ok(Exit::Failed)
+        }
+        ended => ended,
+    }
+}
+
 /// Returns whether somebody can be asked.
 pub(crate) fn can_ask(cli: &Cli) -> bool {
     !cli.json && io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_time_limit_interrupts_has_failed_whether_it_comes_as_a_report_or_as_an_error() {
+        let what = "the look at the active stack".to_owned();
+        let interrupted = bluegreen_core::Error::Interrupted { what };
+        let mut told = 0;
+
+        let reported = ended_late(Ok(Exit::Interrupted), |_| {});
+        let failed = ended_late(Err(Failure::Engine(interrupted.into())), |_| told += 1);
+        let done = ended_late(Ok(Exit::Done), |_| {});
+        let refused = ended_late(Err(Failure::Engine(Error::refused("no"))), |_| {});
+
+        assert_eq!(
+            [reported.unwrap(), failed.unwrap(), done.unwrap()],
+            [Exit::Failed, Exit::Failed, Exit::Done]
+        );
+        assert_eq!(told, 1);
+        assert!(refused.is_err());
+    }
 }

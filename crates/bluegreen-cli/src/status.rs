@@ -54,21 +54,25 @@ impl Session<'_> {
             true => print!("\x1b[2J\x1b[H{text}"),
             false => println!("{text}"),
         };
-        watch(every, &self.cancel, look, show).await?;
+        watch(every, &self.cancel, look, show).await;
         Ok(Exit::Done)
     }
 }
 
-/// Looks every so often, and shows what has changed, until a release that was open has ended or it is told to stop.
+/// Looks every so often, and shows what has changed or why it could not be looked at, until a release that was open has ended or it is told to stop.
 async fn watch(
     every: Duration,
     cancel: &CancellationToken,
     mut look: impl AsyncFnMut() -> Result<Shown, Failure>,
     mut show: impl FnMut(&str),
-) -> Result<(), Failure> {
+) {
     let (mut before, mut was_open) = (String::new(), false);
     while !cancel.is_cancelled() {
-        let Shown { text, is_open } = look().await?;
+        // A look that fails says nothing about the release: it is looked at again.
+        let Shown { text, is_open } = look().await.unwrap_or_else(|failure| Shown {
+            text: format!("no look could be had: {}\n", output::said(&failure)),
+            is_open: was_open,
+        });
         if text != before {
             show(&text);
             before = text;
@@ -84,7 +88,6 @@ async fn watch(
             () = passed => {}
         }
     }
-    Ok(())
 }
 
 fn document(file: &StackFile, account: &str, status: &Status) -> Value {
@@ -240,8 +243,13 @@ fn release_text(release: &OpenRelease, way: Option<&WayBack>) -> String {
 fn step_text(what: &str, entry: &Entry) -> String {
     let Entry { step, attempt, error, .. } = entry;
     let error = error.as_deref().unwrap_or("no reason is known");
+    let attempt = match attempt {
+        // It has failed before it could act.
+        0 => String::new(),
+        attempt => format!(" (attempt {attempt})"),
+    };
     format!(
-        "  {what}: {step} (attempt {attempt}): {error}\n    `bluegreen retry` tries again; `bluegreen skip {step} \
+        "  {what}: {step}{attempt}: {error}\n    `bluegreen retry` tries again; `bluegreen skip {step} \
          --reason ..` goes on without\n"
     )
 }

@@ -211,13 +211,17 @@ fn words(entries: &[Entry], opened: SystemTime) -> String {
     let mut text = String::new();
     for entry in entries {
         let Some(error) = &entry.error else { continue };
+        let attempt = match entry.attempt {
+            // It never acted.
+            0 => String::new(),
+            attempt => format!("attempt {attempt}, "),
+        };
         let _ = writeln!(
             text,
-            "{:>9}  {} {} (attempt {}, {}): {error}",
+            "{:>9}  {} {} ({attempt}{}): {error}",
             since(opened, entry.at),
             name(&entry.step),
             what(entry.event),
-            entry.attempt,
             entry.who
         );
     }

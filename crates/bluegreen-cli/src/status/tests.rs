@@ -65,6 +65,27 @@ fn a_stuck_step_is_shown_where_a_release_is_being_taken_back() {
 }
 
 #[test]
+fn a_step_that_could_not_be_taken_back_before_it_acted_has_no_attempt() {
+    let entry = Entry { attempt: 0, ..failed("ecs.enable/worker/b", StepEvent::UndoFailed) };
+
+    let text = step_text("stuck", &entry);
+
+    assert!(text.starts_with("  stuck: ecs.enable/worker/b: service"), "{text}");
+}
+
+#[test]
+fn a_release_that_was_asked_to_go_only_so_far_says_what_does_the_rest() {
+    let asked = |until| {
+        let release = OpenRelease { until, ..open() };
+        release_text(&release, Some(&WayBack::Standby))
+    };
+
+    assert!(asked(Phase::Test).contains("go on to `test`"), "{}", asked(Phase::Test));
+    assert!(asked(Phase::Test).contains("`bluegreen deploy --to b` does the rest"));
+    assert!(!asked(Phase::Retire).contains("does the rest"));
+}
+
+#[test]
 fn every_way_back_is_a_sentence_and_a_document() {
     let databases = || vec!["aurora.orders".to_owned()];
     let reverse = |databases, removed| WayBack::Reverse { databases, removed, since: THEN };
@@ -106,10 +127,27 @@ async fn only_what_has_changed_is_shown_until_the_release_has_ended() {
         Ok(Shown { text, is_open })
     };
     let every = Duration::from_secs(5);
-    watch(every, &CancellationToken::new(), look, |it| shown.push(it.to_owned())).await.unwrap();
+    watch(every, &CancellationToken::new(), look, |it| shown.push(it.to_owned())).await;
 
     assert_eq!(shown, ["one", "two", "three"]);
     assert_eq!(began.elapsed(), 3 * every);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_fails_is_shown_and_followed_by_others() {
+    let mut looks = [Some("one"), None, None, Some("one"), Some("three")].into_iter();
+    let mut shown = Vec::new();
+
+    let look = async || {
+        let text = looks.next().unwrap();
+        let text = text.ok_or_else(|| Failure::Usage("the table is away".to_owned()))?.to_owned();
+        let is_open = text != "three";
+        Ok(Shown { text, is_open })
+    };
+    let every = Duration::from_secs(5);
+    watch(every, &CancellationToken::new(), look, |it| shown.push(it.to_owned())).await;
+
+    assert_eq!(shown, ["one", "no look could be had: the table is away\n", "one", "three"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,7 +161,7 @@ async fn it_is_watched_without_a_release_until_it_is_told_to_stop() {
         }
         Ok(Shown { text: "none".to_owned(), is_open: false })
     };
-    watch(Duration::from_secs(5), &cancel, look, |_| {}).await.unwrap();
+    watch(Duration::from_secs(5), &cancel, look, |_| {}).await;
 
     assert_eq!(looks, 4);
 }
