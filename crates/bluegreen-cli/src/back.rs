@@ -62,9 +62,10 @@ impl Session<'_> {
         Ok(self.ended(&report))
     }
 
-    /// Goes on with the open release where it stopped. With a `step`, only if that has failed.
+    /// Goes on with the open release where it stopped, as far as somebody has asked it to go. With a `step`, only if that
+    /// has failed.
     pub(crate) async fn retry(&self, step: Option<&str>) -> Result<Exit, Failure> {
-        let report = self
+        let (report, rest) = self
             .in_store(async |store: &Store| {
                 let Some(release) = store.release() else {
                     return Err(Failure::Engine(Error::refused("no release is open")));
@@ -73,14 +74,20 @@ impl Session<'_> {
                     has_failed(&release, step)?;
                 }
                 let plan = self.engine.plan_of(&release)?;
-                Ok(match release.going_back {
+                let report = match release.going_back {
                     // What is lost was accepted when that began.
                     Some(_) => self.engine.rollback(store, &plan, false).await?,
-                    None => self.engine.deploy(store, &plan, Phase::Retire).await?,
-                })
+                    None => self.engine.deploy(store, &plan, release.until).await?,
+                };
+                let ended_there = report.outcome == Outcome::Done && store.release().is_some();
+                Ok((report, rest(&release).filter(|_| ended_there)))
             })
             .await?;
-        Ok(self.ended(&report))
+        let exit = self.ended(&report);
+        if let Some(rest) = rest {
+            eprintln!("{rest}");
+        }
+        Ok(exit)
     }
 
     /// Prints what came of it. Taken back is what was asked for.
@@ -91,6 +98,17 @@ impl Session<'_> {
             outcome => outcome.into(),
         }
     }
+}
+
+/// Says that `retry` does not go on to the end, if nobody has asked for that, and what does.
+pub(crate) fn rest(release: &Release) -> Option<String> {
+    let Release { id, target, until, .. } = release;
+    (*until < Phase::Retire && release.going_back.is_none()).then(|| {
+        format!(
+            "release {id} was asked to go on to `{until}`, and `bluegreen retry` goes no further: \
+             `bluegreen deploy --to {target}` does the rest"
+        )
+    })
 }
 
 /// Asks whether a release is to be taken back, and says what that means.

@@ -121,8 +121,12 @@ pub(crate) enum Command {
     },
 
     /// Go on with the open release where it stopped: forward, or back if it is being taken back.
+    ///
+    /// Forward it goes as far as somebody has asked the release to go, and says so: after `prepare` to the end of that
+    /// phase; `deploy` does the rest.
     Retry {
-        /// Only if this step has failed: its name, with `/` and the resource where several are called so.
+        /// Go on only if this step has failed, and not with this step alone: its name, with `/` and the resource where
+        /// several are called so.
         step: Option<String>,
         /// Go on with the open release although its plan has changed.
         #[arg(long)]

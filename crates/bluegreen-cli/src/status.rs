@@ -7,7 +7,7 @@ use std::{
 };
 
 use bluegreen_core::StackReference;
-use bluegreen_deploy::{Entry, OpenRelease, Status, WayBack, stack_file::StackFile};
+use bluegreen_deploy::{Entry, OpenRelease, Phase, Status, WayBack, stack_file::StackFile};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -218,6 +218,13 @@ fn release_text(release: &OpenRelease, way: Option<&WayBack>) -> String {
         (None, Some(phase)) => writeln!(text, "  phase: {phase}"),
         (None, None) => writeln!(text, "  phase: none is left"),
     };
+    if release.going_back.is_none() && release.until < Phase::Retire {
+        let (until, to) = (release.until, release.target);
+        let _ = writeln!(
+            text,
+            "  was asked to go on to `{until}`, as far as `bluegreen retry` goes: `bluegreen deploy --to {to}` does the rest"
+        );
+    }
     if let Some(reversed) = &release.reverses {
         let _ = writeln!(text, "  leads back from release {reversed}");
     }

@@ -4,6 +4,7 @@ use bluegreen_deploy::{Error, Store};
 use serde_json::json;
 
 use crate::{
+    back::rest,
     exit::Exit,
     output::{self, Failure},
     session::Session,
@@ -14,11 +15,11 @@ impl Session<'_> {
     pub(crate) async fn skip(&self, step: &str, reason: &str) -> Result<Exit, Failure> {
         let id = self.open_release().await?;
         self.confirm(&format!("Let release {id} go on without `{step}`?"))?;
-        let step = self
+        let (step, rest) = self
             .in_store(async |store: &Store| {
                 let Some(release) = store.release() else { return Err(none_open()) };
                 let plan = self.engine.plan_of(&release)?;
-                Ok(self.engine.skip(store, &plan, step, reason).await?)
+                Ok((self.engine.skip(store, &plan, step, reason).await?, rest(&release)))
             })
             .await?;
         if self.cli.json {
@@ -26,6 +27,7 @@ impl Session<'_> {
             output::document("skip", body);
         } else {
             println!("release {id} goes on without {step}: `bluegreen retry` goes on with it");
+            self.tell(rest);
         }
         Ok(Exit::Done)
     }
@@ -34,10 +36,12 @@ impl Session<'_> {
     pub(crate) async fn let_pass(&self, name: &str, reason: &str) -> Result<Exit, Failure> {
         let id = self.open_release().await?;
         self.confirm(&format!("Let release {id} pass the guardrail `{name}` until it ends?"))?;
-        self.in_store(async |store: &Store| {
-            Ok(self.engine.override_guardrail(store, name, reason).await?)
-        })
-        .await?;
+        let rest = self
+            .in_store(async |store: &Store| {
+                self.engine.override_guardrail(store, name, reason).await?;
+                Ok(store.release().and_then(|it| rest(&it)))
+            })
+            .await?;
         if self.cli.json {
             let body =
                 json!({ "outcome": "done", "release": id, "guardrail": name, "reason": reason });
@@ -46,6 +50,7 @@ impl Session<'_> {
             println!(
                 "release {id} passes `{name}` until it ends: `bluegreen retry` goes on with it"
             );
+            self.tell(rest);
         }
         Ok(Exit::Done)
     }
@@ -62,11 +67,12 @@ impl Session<'_> {
             let which = gate.map_or_else(|| "the gate".to_owned(), |it| format!("the gate `{it}`"));
             self.confirm(&format!("Let release {id} through {which}?"))?;
         }
-        let gate = self
+        let (gate, rest) = self
             .in_store(async |store: &Store| {
                 let Some(release) = store.release() else { return Err(none_open()) };
                 let plan = self.engine.plan_of(&release)?;
-                Ok(self.engine.judge(store, &plan, gate, approved, reason).await?)
+                let gate = self.engine.judge(store, &plan, gate, approved, reason).await?;
+                Ok((gate, rest(&release)))
             })
             .await?;
         if self.cli.json {
@@ -81,8 +87,16 @@ impl Session<'_> {
         } else {
             let verdict = if approved { "approved" } else { "rejected" };
             println!("{gate} is {verdict}: `bluegreen retry` goes on with release {id}");
+            self.tell(rest);
         }
         Ok(Exit::Done)
+    }
+
+    /// Says what else there is to say about how the release goes on.
+    fn tell(&self, rest: Option<String>) {
+        if let Some(rest) = rest {
+            println!("{rest}");
+        }
     }
 
     /// Returns the id of the open release.

@@ -240,6 +240,8 @@ pub struct OpenRelease {
     pub by: String,
     /// The release that it is the way back from, if that had begun to switch its old stack off.
     pub reverses: Option<String>,
+    /// The last phase that somebody has asked it to go on to.
+    pub until: Phase,
     /// The first phase that has not ended.
     pub phase: Option<Phase>,
     /// Since when it is being taken back.
@@ -266,6 +268,7 @@ impl From<&Release> for OpenRelease {
             opened: Moment(release.opened),
             by: release.by.clone(),
             reverses: release.reverses.clone(),
+            until: release.until,
             phase: Phase::ALL.into_iter().find(|it| !release.phases.contains_key(it)),
             going_back: release.going_back,
             failed: entries(journal.failed()),

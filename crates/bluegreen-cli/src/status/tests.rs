@@ -6,7 +6,7 @@ use std::{
 };
 
 use bluegreen_core::StackReference::{A, B};
-use bluegreen_deploy::{Moment, Phase, StepEvent};
+use bluegreen_deploy::{Moment, StepEvent};
 
 use super::*;
 
@@ -31,6 +31,7 @@ fn open() -> OpenRelease {
         opened: THEN,
         by: "7 on here".to_owned(),
         reverses: None,
+        until: Phase::Retire,
         phase: Some(Phase::Prepare),
         going_back: None,
         failed: vec![failed("ecs.enable/worker/b", StepEvent::Failed)],

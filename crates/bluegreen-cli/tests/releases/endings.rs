@@ -8,7 +8,7 @@ fn a_release_that_is_done_or_ends_where_it_was_asked_to_ends_with_0() {
 
     let prepared = shop.run(&["prepare", "--to", "b", "--json"]).ended_with(0);
     let tested = shop.run(&["test", "--json"]).ended_with(0);
-    let done = shop.run(&["retry", "--json"]).ended_with(0);
+    let done = shop.run(&["deploy", "--to", "b", "--json"]).ended_with(0);
     let there = shop.run(&["deploy", "--to", "b", "--json"]).ended_with(0);
 
     let outcomes = [&prepared, &tested, &done, &there].map(|it| it.json()["outcome"].clone());
@@ -33,6 +33,30 @@ fn a_release_that_pauses_ends_with_1_and_retry_goes_on_with_it() {
     assert!(status.out().contains("phase: promote"), "{}", status.out());
     assert!(other.err().contains("traffic.move/web/b"), "it names what has: {}", other.err());
     assert_eq!((&done.json()["outcome"], &done.json()["active"]), (&"done".into(), &"b".into()));
+}
+
+#[test]
+fn retry_goes_no_further_than_the_release_was_asked_to_and_says_what_does_the_rest() {
+    let shop = Shop::new();
+    shop.run(&["prepare", "--to", "b"]).ended_with(0);
+
+    let prepared = shop.run(&["retry", "--json"]).ended_with(0);
+    let status = shop.run(&["status"]).ended_with(0);
+    shop.run(&["deploy", "--to", "b", "--until", "test"]).ended_with(0);
+    let tested = shop.run(&["retry"]).ended_with(0);
+    shop.break_traffic(true);
+    shop.run(&["deploy", "--to", "b"]).ended_with(1);
+    shop.break_traffic(false);
+    let done = shop.run(&["retry", "--json"]).ended_with(0);
+
+    let rest = "`bluegreen deploy --to b` does the rest";
+    assert_eq!(prepared.json()["active"], "a");
+    assert!(prepared.err().contains("to `prepare`"), "{}", prepared.err());
+    assert!(prepared.err().contains(rest), "{}", prepared.err());
+    assert!(status.out().contains(rest), "{}", status.out());
+    assert!(tested.err().contains("to `test`") && tested.err().contains(rest), "{}", tested.err());
+    assert_eq!((&done.json()["outcome"], &done.json()["active"]), (&"done".into(), &"b".into()));
+    assert!(!done.err().contains("does the rest"), "{}", done.err());
 }
 
 #[test]

@@ -30,8 +30,9 @@ impl Engine {
     /// and including the phase `until`.
     ///
     /// Everything is looked at first: when something is missing or refused, nothing has been changed.
-    /// When a step fails, or when told to stop, the release stays open: the same call goes on with it. With
-    /// `on-failure = "undo"` in the stack file, a failure in `prepare` or `test` takes it back at once.
+    /// When a step fails, or when told to stop, the release stays open: the same call goes on with it. The release keeps
+    /// how far it was asked to go ([`Release::until`]). With `on-failure = "undo"` in the stack file, a failure in
+    /// `prepare` or `test` takes it back at once.
     ///
     /// # Errors
     ///
@@ -123,6 +124,7 @@ impl Engine {
             self.agree_on_plan(store, release, plan).await?;
         }
         let open = store.release();
+        let asked = until;
         let until = match self.traffic.traffic() {
             Traffic::Undeclared => until.min(Phase::Test),
             _ => until,
@@ -152,8 +154,11 @@ impl Engine {
             false => None,
         };
         let release = match &open {
-            Some(release) => Arc::clone(release),
-            None => store.open_release(to, self.clock.now(), self.written(plan)).await?,
+            Some(release) => {
+                store.go_on_to(asked).await?;
+                Arc::clone(release)
+            }
+            None => store.open_release(to, asked, self.clock.now(), self.written(plan)).await?,
         };
         (self.watcher)(Event::Release { id: release.id.clone(), resumed: open.is_some() });
         if let Some((identities, off)) = identities {

@@ -15,7 +15,7 @@ use futures::FutureExt;
 
 use crate::{
     Context, Declaration, FileStorage, Inspection, Limits, Messages, Outside, Owner, Permission,
-    Pointer, Result, Rounds, SourceQueue, Step, StepEvent, Store, outside::Direct,
+    Phase, Pointer, Result, Rounds, SourceQueue, Step, StepEvent, Store, outside::Direct,
     stack_file::Feed, store::Happened,
 };
 
@@ -41,7 +41,7 @@ impl World {
         let pointer = Pointer { active, since: START, reason: "test".to_owned() };
         let store = Store::in_memory("shop", pointer);
         // Memory answers at once.
-        let opened = store.open_release(active.partner(), START, Default::default());
+        let opened = store.open_release(active.partner(), Phase::Retire, START, Default::default());
         opened.now_or_never().unwrap().unwrap();
         Self {
             store,

@@ -40,6 +40,9 @@ pub struct Release {
     /// How it came to be, if it is a way back from a release that had begun to retire the stack.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reverses: Option<String>,
+    /// The last phase that somebody has asked it to go on to; all of them in records of before that was kept.
+    #[serde(default = "whole")]
+    pub until: Phase,
     /// The phases that have ended, and when.
     pub phases: BTreeMap<Phase, Moment>,
     /// Since when it is being taken back.
@@ -66,6 +69,10 @@ impl Release {
         });
         verdicts.collect()
     }
+}
+
+fn whole() -> Phase {
+    Phase::Retire
 }
 
 /// How a release ended.

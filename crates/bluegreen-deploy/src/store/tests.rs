@@ -16,7 +16,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::{file::Stage, *};
-use crate::{Outcome, StepId};
+use crate::{Outcome, Phase, StepId};
 
 const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
@@ -57,7 +57,7 @@ fn happened(step: &StepId, event: StepEvent) -> Happened<'_> {
 }
 
 async fn open_release(store: &Store) -> Arc<Release> {
-    store.open_release(B, NOW, Default::default()).await.unwrap()
+    store.open_release(B, Phase::Retire, NOW, Default::default()).await.unwrap()
 }
 
 #[tokio::test]
@@ -107,12 +107,16 @@ async fn past_releases_are_listed_and_shown_after_the_next_was_opened() {
     let mut ids = Vec::new();
     for second in 0..2 {
         let at = NOW + Duration::from_secs(second);
-        ids.push(store.open_release(B, at, Default::default()).await.unwrap().id.clone());
+        ids.push(
+            store.open_release(B, Phase::Retire, at, Default::default()).await.unwrap().id.clone(),
+        );
         store.happened(happened(&enable(), StepEvent::Started)).await.unwrap();
         store.close_release(Outcome::Done, at).await.unwrap();
     }
-    let open =
-        store.open_release(A, NOW + Duration::from_secs(9), Default::default()).await.unwrap();
+    let open = store
+        .open_release(A, Phase::Retire, NOW + Duration::from_secs(9), Default::default())
+        .await
+        .unwrap();
 
     let listed = store.releases().await.unwrap();
     let past = store.past(&ids[0]).await.unwrap().unwrap();
@@ -323,6 +327,23 @@ async fn who_only_reads_does_not_write() {
 }
 
 #[tokio::test]
+async fn a_release_of_before_it_was_kept_how_far_to_go_goes_the_whole_way() {
+    let folder = folder();
+    let store = adopted(&folder, A).await;
+    store.open_release(B, Phase::Test, NOW, Default::default()).await.unwrap();
+    drop(store);
+    let path = folder.path().join("shop.json");
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains("\"until\": \"test\","), "{text}");
+    let now = opened(&folder).await.unwrap().unwrap().release().unwrap().until;
+
+    fs::write(&path, text.replace("\"until\": \"test\",", "")).unwrap();
+    let before = opened(&folder).await.unwrap().unwrap().release().unwrap().until;
+
+    assert_eq!((now, before), (Phase::Test, Phase::Retire));
+}
+
+#[tokio::test]
 async fn adopting_again_corrects_the_pointer_and_leaves_the_release_open() {
     let folder = folder();
     let store = adopted(&folder, A).await;
@@ -398,7 +419,7 @@ async fn live(storage: Arc<dyn Storage>) -> usize {
         writes += usize::from(result.is_ok());
         result.is_ok()
     };
-    let _ = count(store.open_release(B, NOW, plan).await.map(|_| ()))
+    let _ = count(store.open_release(B, Phase::Retire, NOW, plan).await.map(|_| ()))
         && count(store.happened(happened(&step, StepEvent::Started)).await)
         && count(store.happened(happened(&step, StepEvent::Succeeded)).await)
         && count(store.switch(B, NOW, "release").await)

@@ -64,15 +64,16 @@ impl Store {
         .await
     }
 
-    /// Opens a release to `target` with a plan that was written down as `plan`.
+    /// Opens a release to `target`, up to `until`, with a plan that was written down as `plan`.
     pub(crate) async fn open_release(
         &self,
         target: StackReference,
+        until: Phase,
         now: SystemTime,
         plan: (String, BTreeMap<String, Value>),
     ) -> Result<Arc<Release>> {
         let (hash, tables) = plan;
-        let release = Arc::new(self.new_release(target, now, hash, None));
+        let release = Arc::new(self.new_release(target, until, now, hash, None));
         let opened = Arc::clone(&release);
         self.write(|_| {
             let mut changes = changed(&format!("release/{}", release.id), release.as_ref());
@@ -96,7 +97,8 @@ impl Store {
         self.write(|it| {
             let mut old = Release::clone(it.release.as_ref()?);
             let reverses = Some(old.id.clone());
-            let release = self.new_release(old.target.partner(), now, hash, reverses);
+            let back = old.target.partner();
+            let release = self.new_release(back, Phase::Retire, now, hash, reverses);
             old.ended = Some(Ending { at: Moment(now), outcome: Outcome::Reversed });
             let mut changes = changed(&format!("release/{}", old.id), &old);
             changes.extend(changed(&format!("release/{}", release.id), &release));
@@ -110,6 +112,7 @@ impl Store {
     fn new_release(
         &self,
         target: StackReference,
+        until: Phase,
         now: SystemTime,
         plan: String,
         reverses: Option<String>,
@@ -121,6 +124,7 @@ impl Store {
             by: self.owner(),
             plan,
             reverses,
+            until,
             phases: Default::default(),
             going_back: None,
             overrides: Default::default(),
@@ -141,6 +145,14 @@ impl Store {
             Some((changes, then))
         })
         .await
+    }
+
+    /// Writes down that the open release is to go on to `until`, if that is further than somebody has asked before.
+    pub(crate) async fn go_on_to(&self, until: Phase) -> Result<()> {
+        if self.release().is_none_or(|it| it.until >= until) {
+            return Ok(());
+        }
+        self.change_release(|it| it.until = until).await
     }
 
     /// Writes down that a phase of the open release has ended.

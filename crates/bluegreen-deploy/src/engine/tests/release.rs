@@ -381,3 +381,20 @@ async fn a_release_says_when_it_ends_the_way_back_to_the_one_before() {
     }
     assert_eq!(again.warnings.len(), 0, "it is said when a release is opened");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_release_keeps_how_far_it_was_asked_to_go_and_is_never_asked_for_less() {
+    let (engine, store) = (engine(SERVED, None, Vec::new()), store(A));
+    let plan = engine.plan(B).unwrap();
+    let mut kept = Vec::new();
+
+    for until in [Phase::Prepare, Phase::Promote, Phase::Test] {
+        engine.deploy(&store, &plan, until).await.unwrap();
+        kept.push(store.release().unwrap().until);
+    }
+    let id = store.release().unwrap().id.clone();
+    engine.deploy(&store, &plan, Phase::Retire).await.unwrap();
+
+    assert_eq!(kept, [Phase::Prepare, Phase::Promote, Phase::Promote]);
+    assert_eq!(store.past(&id).await.unwrap().unwrap().until, Phase::Retire);
+}
