@@ -24,7 +24,8 @@ pub enum Error {
 
     /// Somebody else is at work on this stack file's state.
     #[error(
-        "another `bluegreen` is at work here: {owner}, since {}",
+        "another `bluegreen` is at work here: {owner}, since {}: wait for it, or stop it (Ctrl-C once, or cancel its job), \
+         and run this command again",
         humantime::format_rfc3339_seconds(*since)
     )]
     Locked {

@@ -25,7 +25,8 @@ async fn while_another_process_is_at_work_commands_end_with_4_and_it_is_named() 
     shop.run(&["deploy", "--to", "b"]).ended_with(0);
 
     assert_eq!(locked.json()["outcome"], "locked");
-    assert!(locked.err().contains("7 on there"), "{}", locked.err());
+    assert!(locked.err().contains("7 on there, since 20"), "{}", locked.err());
+    assert!(locked.err().contains("stop it (Ctrl-C once"), "{}", locked.err());
     assert!(status.out().contains("lease: held by 7 on there"), "{}", status.out());
 }
 
