@@ -33,8 +33,13 @@ pub(crate) struct Session<'a> {
     pub(crate) clock: Clock,
     pub(crate) cancel: CancellationToken,
     storage: Arc<dyn Storage>,
+    /// The same before the fence, which is shut when the lease is lost: to look who has it, and nothing else.
+    unfenced: Arc<dyn Storage>,
     fence: Fence,
 }
+
+/// How long it may take to look who has the lease that was lost.
+const LOOK_WHO: Duration = Duration::from_secs(5);
 
 impl<'a> Session<'a> {
     /// Reads the stack file, and connects to what it names. Nothing but the account is asked for, and not even that
@@ -59,13 +64,14 @@ impl<'a> Session<'a> {
         live::cancel_on_signal(cancel.clone());
         let clock = Clock::system();
         let fence = Fence::default();
+        let unfenced = storage(&file, &folder, &sdk);
         let sdk = fence.around(&sdk);
         let storage = storage(&file, &folder, &sdk);
         let resources = Resources::connect(&file, &sdk)?;
         let engine = Engine::new(&file, &folder, resources, clock.clone())
             .with_cancel(cancel.clone())
             .with_watcher(live::watcher(cli));
-        Ok(Self { cli, file, engine, account, clock, cancel, storage, fence })
+        Ok(Self { cli, file, engine, account, clock, cancel, storage, unfenced, fence })
     }
 
     /// Goes on with an open release although its plan has changed.
@@ -119,9 +125,23 @@ impl<'a> Session<'a> {
         let store = self.store().await?;
         let done = work(&store).await;
         let closed = store.close().await;
-        let done = done?;
-        closed?;
-        Ok(done)
+        match done {
+            Ok(done) => {
+                closed?;
+                Ok(done)
+            }
+            Err(Failure::Engine(Error::LeaseLost { to })) => {
+                Err(Failure::Engine(Error::LeaseLost { to: self.who_has_it().await.or(to) }))
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Looks once who has the lease that this process has lost, as far as that can be known.
+    async fn who_has_it(&self) -> Option<Holder> {
+        let looked = tokio::time::timeout(LOOK_WHO, self.unfenced.holder()).await;
+        // A lease that has run out is still in this one's name, until somebody takes it.
+        looked.ok()?.ok()?.filter(|it| it.owner != self.owner().name)
     }
 
     /// Opens the store to read; `None` without one.

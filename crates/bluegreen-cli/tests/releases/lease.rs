@@ -1,11 +1,11 @@
 //! Who is at work on a store, and `unlock`.
 
-use std::sync::Arc;
+use std::{fs, sync::Arc, thread, time::Duration};
 
 use bluegreen_core::Clock;
 use bluegreen_deploy::{FileStorage, Owner, Store};
 
-use crate::Shop;
+use crate::{SERVED, Shop};
 
 /// Takes the lease of a shop's store, as another process does.
 async fn lock(shop: &Shop) -> Store {
@@ -28,6 +28,30 @@ async fn while_another_process_is_at_work_commands_end_with_4_and_it_is_named() 
     assert!(locked.err().contains("7 on there, since 20"), "{}", locked.err());
     assert!(locked.err().contains("stop it (Ctrl-C once"), "{}", locked.err());
     assert!(status.out().contains("lease: held by 7 on there"), "{}", status.out());
+}
+
+#[tokio::test]
+async fn a_command_that_loses_its_lease_ends_with_4_and_names_who_has_it_since_when() {
+    let shop = Arc::new(Shop::new());
+    let folder = shop.folder.path().to_owned();
+    let moves = "touch moving; while test ! -e go; do sleep 0.01; done; printf $$BLUEGREEN_STACK";
+    let file = SERVED.replace("test ! -e broken && printf $$BLUEGREEN_STACK", moves);
+    fs::write(folder.join("bluegreen.toml"), file).unwrap();
+    let deploys = Arc::clone(&shop);
+    let deploy = thread::spawn(move || deploys.run(&["deploy", "--to", "b"]));
+    while !folder.join("moving").exists() {
+        #[expect(clippy::disallowed_methods, reason = "another process is about to write")]
+        thread::sleep(Duration::from_millis(5));
+    }
+
+    fs::remove_file(folder.join(".bluegreen/shop.lock")).unwrap();
+    let store = lock(&shop).await;
+    fs::write(folder.join("go"), "").unwrap();
+    let lost = deploy.join().unwrap().ended_with(4);
+    store.close().await.unwrap();
+
+    let says = "\nerror: the lease of this process is lost to 7 on there, since 20";
+    assert!(lost.err().contains(says), "{}", lost.err());
 }
 
 #[tokio::test]
