@@ -189,7 +189,12 @@ pub(crate) enum Command {
     },
 
     /// Take the lease away from a process that is gone.
-    Unlock,
+    Unlock {
+        /// From one that is alive, too: it stops in the middle, and what it has sent may still take effect. Where nobody
+        /// is asked, `--yes` alone does not do that.
+        #[arg(long)]
+        force: bool,
+    },
 
     /// Run one step by itself, under the same guards.
     Step {
@@ -277,7 +282,7 @@ impl Command {
             Self::Status { .. } => "status",
             Self::History => "history",
             Self::Show { .. } => "show",
-            Self::Unlock => "unlock",
+            Self::Unlock { .. } => "unlock",
             Self::Step { .. } => "step",
             Self::Rehearse(_) => "rehearse",
             Self::IamPolicy { .. } => "iam-policy",
@@ -295,7 +300,7 @@ impl Command {
                 | Self::Reject { .. }
                 | Self::History
                 | Self::Show { .. }
-                | Self::Unlock
+                | Self::Unlock { .. }
         )
     }
 }

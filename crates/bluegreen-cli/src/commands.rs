@@ -58,7 +58,7 @@ pub(crate) async fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Status { watch: true, every } => session.watch(*every).await,
         Command::History => session.history().await,
         Command::Show { release } => session.show(release).await,
-        Command::Unlock => session.unlock().await,
+        Command::Unlock { force } => session.unlock(*force).await,
         Command::Step { name, stack, resource } => {
             session.step(name, *stack, resource.as_deref()).await
         }

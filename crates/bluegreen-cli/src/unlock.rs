@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::{
     exit::Exit,
     output::{self, Failure},
-    session::Session,
+    session::{Session, can_ask},
 };
 
 /// How many times a lease is looked at in its life.
@@ -31,7 +31,8 @@ enum Seen {
 
 impl Session<'_> {
     /// Shows who holds the lease and whether it is alive, asks, and takes it away.
-    pub(crate) async fn unlock(&self) -> Result<Exit, Failure> {
+    /// From one that is alive only when told to at a terminal, or with `force`.
+    pub(crate) async fn unlock(&self, force: bool) -> Result<Exit, Failure> {
         let storage = self.storage();
         let Some(holder) = storage.holder().await? else {
             self.told("nobody holds the lease", None, false);
@@ -61,6 +62,10 @@ impl Session<'_> {
             Seen::Alive(holder) => (holder, true),
         };
         let owner = &holder.owner;
+        let is_asked = !self.cli.yes && can_ask(self.cli);
+        if alive {
+            allow_alive(&holder, force, is_asked)?;
+        }
         self.confirm(&if alive {
             format!("{owner} is alive and at work: it will stop in the middle. Take the lease away all the same?")
         } else {
@@ -80,6 +85,19 @@ impl Session<'_> {
             println!("{text}");
         }
     }
+}
+
+/// Refuses to take the lease from a holder who is alive, unless told to or a person is asked.
+fn allow_alive(holder: &Holder, force: bool, is_asked: bool) -> Result<(), Error> {
+    if force || is_asked {
+        return Ok(());
+    }
+    let Holder { owner, since, .. } = holder;
+    Err(Error::refused(format!(
+        "{owner} is alive and at work since {}, and `--yes` is not enough to stop it in the middle: end that process (Ctrl-C \
+         once, or cancel its job), or take the lease away all the same with `--force`",
+        humantime::format_rfc3339_seconds(*since)
+    )))
 }
 
 /// Watches a lease for `lasts`, or until its holder shows a sign of life.
@@ -164,6 +182,17 @@ mod tests {
         storage.give_back(&lease).await.unwrap();
 
         assert_eq!(watch(&storage, holder, LASTS).await.unwrap(), Seen::Free);
+    }
+
+    #[tokio::test]
+    async fn from_a_holder_that_is_alive_it_takes_more_than_a_yes_nobody_was_asked_for() {
+        let (_, _, holder) = held().await;
+
+        let refused = allow_alive(&holder, false, false).unwrap_err().to_string();
+
+        assert!(refused.contains("7 on there") && refused.contains("`--force`"), "{refused}");
+        assert!(allow_alive(&holder, true, false).is_ok());
+        assert!(allow_alive(&holder, false, true).is_ok());
     }
 
     #[tokio::test]
