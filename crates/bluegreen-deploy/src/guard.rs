@@ -19,8 +19,9 @@ pub(crate) fn allow(
     if !traffic.agrees_with(active) {
         return Err(Error::refused(format!(
             "`{step}` {does} on {stack}, and the pointer says that {active} is active, while traffic is \
-             {traffic}: go on with the release that moves it, or set the pointer right with \
-             `bluegreen adopt` (`{}`)",
+             {traffic}: move the traffic to {active}, or set the pointer right with `bluegreen adopt --active {} --reason ..`, and \
+             run the same command again (`{}`)",
+            active.partner(),
             Guardrail::PointerAgrees
         )));
     }
@@ -62,6 +63,17 @@ mod tests {
                 assert!(refused(Effect::Disables(stack), A, traffic.clone()));
             }
         }
+    }
+
+    #[test]
+    fn while_they_disagree_it_is_said_how_to_bring_them_together() {
+        let step = StepId::new("sqs.purge", "ingest", B);
+
+        let err =
+            allow(&step, Effect::Destroys(B), A, &TrafficSeen::On(B)).unwrap_err().to_string();
+
+        assert!(err.contains("move the traffic to a, or"), "{err}");
+        assert!(err.contains("`bluegreen adopt --active b --reason ..`"), "{err}");
     }
 
     #[test]
