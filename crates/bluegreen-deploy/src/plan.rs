@@ -110,6 +110,13 @@ const ORDER: &[Position] = &[
     at(Phase::Retire, 4, "aurora.scale-in", &[]),
 ];
 
+/// Returns the names of all steps that there are, once each.
+pub(crate) fn step_names() -> impl Iterator<Item = &'static str> {
+    let is_first =
+        |(index, it): &(usize, &Position)| ORDER[..*index].iter().all(|own| own.step != it.step);
+    ORDER.iter().enumerate().filter(is_first).map(|(_, it)| it.step)
+}
+
 /// The steps that throw data away or fill it in.
 const REBUILD: [&str; 2] = ["schema.reset", "schema.hydrate"];
 

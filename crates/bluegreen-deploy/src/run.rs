@@ -123,7 +123,7 @@ impl Engine {
         let pace = Pace {
             first_look: self.pace.first_look,
             longest_look: self.pace.longest_look,
-            deadline: step.deadline().unwrap_or_else(|| self.deadline(id.subject())) + step.lasts(),
+            deadline: step.deadline().unwrap_or_else(|| self.deadline(&id)) + step.lasts(),
         };
         let progress = |it: wait::Progress<'_>| {
             let waiting_for = it.waiting_for.to_owned();
@@ -302,9 +302,9 @@ impl Engine {
         wait_out(first, self.not_let_through(&release, objections, context.warnings), since)
     }
 
-    fn deadline(&self, subject: &str) -> Duration {
-        let usual = if subject == "aurora" { AURORA_DEADLINE } else { DEADLINE };
-        self.pace.deadlines.get(subject).copied().unwrap_or(usual)
+    fn deadline(&self, step: &StepId) -> Duration {
+        let usual = if step.subject() == "aurora" { AURORA_DEADLINE } else { DEADLINE };
+        self.pace.deadline(&step.name).unwrap_or(usual)
     }
 }
 

@@ -4,6 +4,7 @@
 mod aurora;
 #[cfg(feature = "cloudwatch")]
 mod cloudwatch;
+mod deadlines;
 mod document;
 #[cfg(feature = "dynamodb")]
 mod dynamodb;
@@ -29,13 +30,13 @@ mod tests;
 
 #[cfg(not(feature = "dynamodb-store"))]
 use std::path::PathBuf;
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use toml::de::DeValue;
 
 use self::{
     document::Document,
-    table::{Table, is_name, list, nearest},
+    table::{Table, is_name},
 };
 use super::{
     CommandMover, GuardrailSettings, OnFailure, PaceSettings, ReleaseSettings, StackFile,
@@ -53,10 +54,6 @@ const SERVICES: [(&str, bool); 8] = [
     ("sns", cfg!(feature = "sns")),
     ("sqs", cfg!(feature = "sqs")),
 ];
-
-/// The subjects of steps that belong to no service: they have deadlines too.
-const OTHER_SUBJECTS: [&str; 7] =
-    ["active", "exclusive", "release", "schema", "standby", "test", "traffic"];
 
 const PROGRAM: &str = "a program and its arguments, such as `[\"./switch.sh\"]`";
 
@@ -107,13 +104,12 @@ fn read(mut root: Table<'_>) -> StackFile {
     let mut tables = resource_tables(&mut root, &SERVICES);
     tables.extend(resource_tables(&mut root, &[("schema", true)]));
     tables.sort_by_key(|it| it.table.span.start);
-    let deadline = |subject: &str, default| pace.deadlines.get(subject).copied().unwrap_or(default);
-    let schema_deadline = deadline("schema", schema::DEADLINE);
     let alarms = tables.iter().filter(|it| it.service == "cloudwatch");
     let alarms: Vec<String> = alarms.map(|it| format!("cloudwatch.{}", it.name)).collect();
-    let tests = test::read_all(&mut root, &alarms, deadline("test", test::DEADLINE));
+    let tests = test::read_all(&mut root, &alarms, &pace);
     root.finish();
 
+    let schemas = resource::read_all("schema", &mut tables, |it| schema::read(it, &pace));
     let stack_file = StackFile {
         name: name.unwrap_or_default(),
         region: region.clone().unwrap_or_default(),
@@ -123,7 +119,7 @@ fn read(mut root: Table<'_>) -> StackFile {
         release,
         pace,
         tests,
-        schemas: resource::read_all("schema", &mut tables, |it| schema::read(it, schema_deadline)),
+        schemas,
         #[cfg(feature = "aurora")]
         aurora: resource::read_all("aurora", &mut tables, aurora::read),
         #[cfg(feature = "cloudwatch")]
@@ -326,7 +322,7 @@ fn pace(root: &mut Table<'_>) -> PaceSettings {
         first_look: table.duration_above_zero("first-look").unwrap_or(default.first_look),
         longest_look: table.duration_above_zero("longest-look").unwrap_or(default.longest_look),
         at_once: table.integer("at-once", 1..=100).map_or(default.at_once, |it| it as usize),
-        deadlines: deadlines(&mut table),
+        deadlines: deadlines::read(&mut table),
     };
     if pace.longest_look < pace.first_look {
         let key =
@@ -347,30 +343,6 @@ fn pace(root: &mut Table<'_>) -> PaceSettings {
 
 /// The longest time between two looks.
 const LONGEST_LOOK: Duration = Duration::from_secs(60);
-
-fn deadlines(pace: &mut Table<'_>) -> BTreeMap<String, Duration> {
-    let Some(table) = pace.table("deadlines", "`deadlines`".to_owned()) else {
-        return BTreeMap::new();
-    };
-    let subjects = || SERVICES.iter().map(|it| it.0).chain(OTHER_SUBJECTS);
-
-    let mut deadlines = BTreeMap::new();
-    for (key, value) in table.entries {
-        let subject: &str = key.get_ref();
-        if !subjects().any(|it| it == subject) {
-            let written = table.document.written(&key.span());
-            let help = match nearest(subject, subjects()) {
-                Some(it) => format!("did you mean `{it}`?"),
-                None => format!("expected {}", list(subjects())),
-            };
-            let message = format!("`{written}` is the subject of no step");
-            table.document.note(key.span(), message, Some(help));
-        } else if let Some(deadline) = table.duration_above_zero_of(subject, value) {
-            deadlines.insert(subject.to_owned(), deadline);
-        }
-    }
-    deadlines
-}
 
 /// Returns the tables of all services that are compiled in, and refuses those of the others.
 fn resource_tables<'t>(

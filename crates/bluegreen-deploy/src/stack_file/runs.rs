@@ -15,7 +15,7 @@ pub struct TestSettings {
     pub written: BTreeMap<String, String>,
     /// What it does.
     pub kind: TestKind,
-    /// How long it may take; 10 m, or what `[pace] deadlines` says of `test`, by default.
+    /// How long it may take; 10 m, or what `[pace] deadlines` says of its step or of `test`, by default.
     pub deadline: Duration,
 }
 
@@ -103,7 +103,7 @@ pub struct SchemaSettings {
 pub struct JobSettings {
     /// What.
     pub kind: JobKind,
-    /// How long it may take; 60 m, or what `[pace] deadlines` says of `schema`, by default.
+    /// How long it may take; 60 m, or what `[pace] deadlines` says of its step or of `schema`, by default.
     pub deadline: Duration,
 }
 

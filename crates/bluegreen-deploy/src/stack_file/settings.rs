@@ -225,7 +225,7 @@ pub struct PaceSettings {
     pub longest_look: Duration,
     /// How many calls are under way at once, 1 to 100; 16 by default.
     pub at_once: usize,
-    /// How long the steps of a service may take, by service (`aurora`); 60 m for Aurora and schemas, 10 m for the
+    /// How long steps may take, by their subject (`aurora`) or their name (`aurora.start`), which counts more; 60 m for Aurora and schemas, 10 m for the
     /// others by default. Waits whose length is known (settling, holding) come on top.
     pub deadlines: BTreeMap<String, Duration>,
 }
@@ -238,6 +238,14 @@ impl Default for PaceSettings {
             at_once: 16,
             deadlines: BTreeMap::new(),
         }
+    }
+}
+
+impl PaceSettings {
+    /// Returns how long the step `name` may take, by its own name or else by its subject; `None` where neither is given.
+    pub fn deadline(&self, name: &str) -> Option<Duration> {
+        let subject = name.split_once('.').map_or(name, |it| it.0);
+        self.deadlines.get(name).or_else(|| self.deadlines.get(subject)).copied()
     }
 }
 

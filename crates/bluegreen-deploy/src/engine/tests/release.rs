@@ -227,6 +227,25 @@ async fn a_step_that_never_ends_fails_at_its_deadline_with_what_it_waits_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_step_may_take_as_long_as_is_said_of_it_else_of_its_subject() {
+    for (deadlines, took) in
+        [(&[("ecs", 90)][..], 90), (&[("ecs", 90), ("ecs.enable", 7)], 7), (&[("ecs.run", 7)], 600)]
+    {
+        let log = log();
+        let steps =
+            vec![Probe::new("ecs.enable", "worker", B, &log).takes(Duration::from_secs(9_999))];
+        let (mut engine, store, began) = (engine(SERVED, None, steps), store(A), Instant::now());
+        let said = deadlines.iter().map(|(key, it)| ((*key).to_owned(), Duration::from_secs(*it)));
+        engine.pace.deadlines = said.collect();
+
+        let report = deploy(&engine, &store, B).await;
+
+        assert_eq!(report.outcome, Outcome::Paused);
+        assert_eq!(began.elapsed(), Duration::from_secs(took), "{deadlines:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_partners_settings_are_remembered_before_the_first_change_and_only_once() {
     let log = log();
     let steps = vec![

@@ -8,12 +8,12 @@ use super::{
     runs::{kind, program},
     table::Table,
 };
-use crate::stack_file::{JobKind, JobSettings, SchemaSettings};
+use crate::stack_file::{JobKind, JobSettings, PaceSettings, SchemaSettings};
 
 /// How long a schema is reset or a database filled at most, unless the file says otherwise.
-pub(super) const DEADLINE: Duration = Duration::from_secs(60 * 60);
+const DEADLINE: Duration = Duration::from_secs(60 * 60);
 
-pub(super) fn read(table: &mut Table<'_>, deadline: Duration) -> Option<SchemaSettings> {
+pub(super) fn read(table: &mut Table<'_>, pace: &PaceSettings) -> Option<SchemaSettings> {
     let jobs = ["reset", "hydrate"];
     if jobs.map(|it| table.value(it).is_none()) == [true; 2] && !table.document.has_syntax_errors()
     {
@@ -22,14 +22,15 @@ pub(super) fn read(table: &mut Table<'_>, deadline: Duration) -> Option<SchemaSe
         table.document.note(table.span.clone(), message, Some(help));
         return None;
     }
-    let [reset, hydrate] = jobs.map(|it| job(table, it, deadline));
+    let [reset, hydrate] = jobs.map(|it| job(table, it, pace));
     Some(SchemaSettings { reset, hydrate })
 }
 
-fn job(table: &mut Table<'_>, key: &'static str, deadline: Duration) -> Option<JobSettings> {
+fn job(table: &mut Table<'_>, key: &'static str, pace: &PaceSettings) -> Option<JobSettings> {
     let name = format!("`{key}` of {}", table.name);
     let mut table = table.table(key, name)?;
-    let deadline = table.duration_above_zero("deadline").unwrap_or(deadline);
+    let paced = pace.deadline(&format!("schema.{key}")).unwrap_or(DEADLINE);
+    let deadline = table.duration_above_zero("deadline").unwrap_or(paced);
     let kind = match kind(&mut table, &["lambda", "task", "command"]) {
         #[cfg(feature = "lambda")]
         Some("lambda") => functions(&mut table).map(JobKind::Lambda),

@@ -13,31 +13,32 @@ use super::{
     runs::{kind, program},
     table::Table,
 };
-use crate::stack_file::{TestKind, TestSettings};
+use crate::stack_file::{PaceSettings, TestKind, TestSettings};
 
 /// How long a test may take, unless the file says otherwise.
-pub(super) const DEADLINE: Duration = Duration::from_secs(10 * 60);
+const DEADLINE: Duration = Duration::from_secs(10 * 60);
 
 /// Reads all of them, in the order of the file. `alarms` are the tables of alarms that there are, as
-/// `cloudwatch.NAME`; `deadline` is how long a test may take that does not say it.
+/// `cloudwatch.NAME`; `pace` says how long a test may take that does not say it.
 pub(super) fn read_all(
     root: &mut Table<'_>,
     alarms: &[String],
-    deadline: Duration,
+    pace: &PaceSettings,
 ) -> Vec<TestSettings> {
     let tables = root.named_tables("test").into_iter();
-    tables.filter_map(|(name, table)| read(name, table, alarms, deadline)).collect()
+    tables.filter_map(|(name, table)| read(name, table, alarms, pace)).collect()
 }
 
 fn read(
     name: &str,
     mut table: Table<'_>,
     known_alarms: &[String],
-    deadline: Duration,
+    pace: &PaceSettings,
 ) -> Option<TestSettings> {
     let written = table.written();
-    let deadline = table.duration_above_zero("deadline").unwrap_or(deadline);
-    let kind = match kind(&mut table, &["http", "lambda", "command", "alarms", "approve"]) {
+    let deadline = table.duration_above_zero("deadline");
+    let word = kind(&mut table, &["http", "lambda", "command", "alarms", "approve"]);
+    let kind = match word {
         #[cfg(feature = "http")]
         Some("http") => http::read(&mut table).map(TestKind::Http),
         #[cfg(feature = "lambda")]
@@ -53,6 +54,8 @@ fn read(
     if kind.is_some() {
         table.finish();
     }
+    let paced = word.and_then(|it| pace.deadline(&format!("test.{it}")));
+    let deadline = deadline.or(paced).unwrap_or(DEADLINE);
     Some(TestSettings { name: name.to_owned(), line, written, kind: kind?, deadline })
 }
 

@@ -6,7 +6,7 @@ mod runs;
 mod values;
 mod variables;
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 use bluegreen_core::Pair;
 use proptest::{prelude::*, sample::Index};

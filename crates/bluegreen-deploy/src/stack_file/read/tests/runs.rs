@@ -160,6 +160,10 @@ fn deadlines_are_those_of_the_table_else_of_the_pace_else_usual() {
                  hydrate = { command = [\"x\"], deadline = \"5h\" }";
     let paced = good(paced);
     let schema = &paced.schemas[0].settings;
+    let by_step = "[pace]\ndeadlines = { \"test.command\" = \"3m\", schema.hydrate = \"4h\" }\n\
+                   [test.smoke]\ncommand = [\"x\"]\n[test.look]\napprove = \"well?\"\n\
+                   [schema.orders]\nreset.command = [\"x\"]\nhydrate.command = [\"x\"]";
+    let by_step = good(by_step);
 
     assert_eq!(test("command = [\"x\"]").deadline, seconds(600));
     assert_eq!(test("command = [\"x\"]\ndeadline = \"1h\"").deadline, seconds(3600));
@@ -167,6 +171,11 @@ fn deadlines_are_those_of_the_table_else_of_the_pace_else_usual() {
     let deadline = |job: &Option<JobSettings>| job.as_ref().unwrap().deadline;
     assert_eq!(deadline(&schema.reset), seconds(4 * 3600));
     assert_eq!(deadline(&schema.hydrate), seconds(5 * 3600));
+    assert_eq!(deadline(&by_step.schemas[0].settings.reset), seconds(3600));
+    assert_eq!(deadline(&by_step.schemas[0].settings.hydrate), seconds(4 * 3600));
+    let mut tests: Vec<u64> = by_step.tests.iter().map(|it| it.deadline.as_secs()).collect();
+    tests.sort();
+    assert_eq!(tests, [180, 600]);
     let usual = super::runs::schema("reset.command = [\"x\"]");
     assert_eq!(deadline(&usual.reset), seconds(3600));
 }

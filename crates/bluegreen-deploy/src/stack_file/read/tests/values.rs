@@ -160,6 +160,30 @@ fn deadlines_are_those_of_services_and_other_subjects() {
 }
 
 #[test]
+fn a_deadline_of_a_step_counts_more_than_that_of_its_subject() {
+    let table =
+        "[pace.deadlines]\naurora = \"2h\"\n\"aurora.start\" = \"20m\"\nsns.settle = \"3m\"";
+    let pace = good(table).pace;
+
+    let of = |name| pace.deadline(name).map(|it| it.as_secs());
+    assert_eq!((of("aurora.start"), of("aurora.stop")), (Some(1200), Some(7200)));
+    assert_eq!((of("sns.settle"), of("sns.enable")), (Some(180), None));
+}
+
+#[test]
+fn a_deadline_of_no_step_is_noted_with_its_place_and_the_nearest_name() {
+    let [quoted, dotted] = ["\"aurora.strat\" = \"1m\"", "aurora.strat = \"1m\""];
+    for (line, place) in [(quoted, "\"aurora.strat\""), (dotted, "strat")] {
+        let text = format!("[pace.deadlines]\n{line}");
+        one_problem(&text, place, &["the name of no step", "did you mean `aurora.start`?"]);
+    }
+    let far = "[pace.deadlines]\naurora.reboot-everything = \"1m\"";
+    one_problem(far, "reboot-everything", &["expected `aurora.start`, `aurora.scale-out`"]);
+    one_problem("[pace.deadlines]\nlamda.caught-up = \"1m\"", "lamda", &["`lambda`?"]);
+    one_problem("[pace.deadlines]\nsns.settle = \"0s\"", "\"0s\"", &["`sns.settle` is zero"]);
+}
+
+#[test]
 fn looks_become_rarer_only() {
     one_problem("[pace]\nlongest-look = \"61s\"", "\"61s\"", &["longer than a minute", "60s"]);
     one_problem("[pace]\nlongest-look = \"500ms\"", "\"500ms\"", &["shorter than `first-look`"]);
