@@ -52,7 +52,7 @@ impl Kept {
         let open = self.read("open").remove("open").unwrap_or_default();
         let Some(id) = open.as_str() else { return Vec::new() };
         let entries = self.read(&format!("journal/{id}/")).into_values();
-        let entries = entries.map(|it| serde_json::from_value(it));
+        let entries = entries.map(serde_json::from_value);
         entries.map(|it| it.unwrap_or_else(|err| panic!("an entry is torn: {err}"))).collect()
     }
 
