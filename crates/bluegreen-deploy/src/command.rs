@@ -1,11 +1,18 @@
 //! [`Command`], a program of the stack file's, and running it.
 
+mod group;
+mod output;
+
 use std::{
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
 };
 
+use async_trait::async_trait;
+
+use self::group::Group;
+pub(crate) use self::group::{host, survivor};
 use crate::{Error, Result};
 
 /// How much of what a program wrote is shown, in characters.
@@ -20,8 +27,31 @@ pub struct Command {
     pub owner: String,
     /// What is added to its environment, name and value.
     pub environment: Vec<(String, String)>,
-    /// How long it may take; then it is killed.
+    /// How long it may take; then it is killed, with all processes of its group.
     pub limit: Duration,
+}
+
+/// Hears of a program while it runs.
+#[async_trait]
+pub trait Listener: Send + Sync {
+    /// It runs as this process. After an error it is killed.
+    async fn started(&self, process: u32) -> Result<()>;
+
+    /// This is the last line that it has written so far, which may be none: told now and then, also when it is the
+    /// same.
+    fn wrote(&self, line: &str);
+}
+
+/// Hears nothing.
+pub(crate) struct Deaf;
+
+#[async_trait]
+impl Listener for Deaf {
+    async fn started(&self, _process: u32) -> Result<()> {
+        Ok(())
+    }
+
+    fn wrote(&self, _line: &str) {}
 }
 
 /// How a program ended.
@@ -31,9 +61,9 @@ pub struct Ended {
     pub code: Option<i32>,
     /// How it ended, in the operating system's words: `exit status: 1`.
     pub how: String,
-    /// What it wrote to its standard output.
+    /// What it wrote to its standard output: the last megabyte.
     pub printed: String,
-    /// What it wrote to its standard error.
+    /// What it wrote to its standard error: the last megabyte.
     pub complained: String,
 }
 
@@ -41,12 +71,14 @@ impl Command {
     /// Runs the program in `folder`, from which a program with a `/` in its name is meant, and waits for its end.
     ///
     /// It is in a process group of its own, so that what interrupts us at a terminal does not end it half-way.
-    /// When this future is dropped, the program is killed.
+    /// When this future is dropped, the whole group is killed; and so it is, by a process that watches ours, when ours
+    /// is killed.
     ///
     /// # Errors
     ///
-    /// [`Error::Command`] when it cannot be started, or has not ended in time. Any exit code is fine here.
-    pub(crate) async fn run(&self, folder: &Path) -> Result<Ended> {
+    /// [`Error::Command`] when it cannot be started, or has not ended in time; those of `listener`. Any exit code is
+    /// fine here.
+    pub(crate) async fn run(&self, folder: &Path, listener: &dyn Listener) -> Result<Ended> {
         let [program, arguments @ ..] = self.words.as_slice() else {
             return Err(self.failed("is empty"));
         };
@@ -59,33 +91,33 @@ impl Command {
         #[cfg(unix)]
         child.process_group(0);
         let environment = self.environment.iter().map(|(name, value)| (name, value));
-        let child = child
+        child
             .args(arguments)
             .current_dir(folder)
             .envs(environment)
             .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .output();
-        let output = match tokio::time::timeout(self.limit, child).await {
-            Ok(Ok(output)) => output,
-            Ok(Err(source)) => {
-                return Err(Error::Command {
-                    command: self.words.join(" "),
-                    owner: self.owner.clone(),
-                    what: "could not be started".to_owned(),
-                    source: Some(source),
-                });
-            }
-            Err(_) => {
-                return Err(self.failed(format!("did not end within {} s", self.limit.as_secs())));
-            }
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        let failed = |what: &str, source| Error::Command {
+            command: self.words.join(" "),
+            owner: self.owner.clone(),
+            what: what.to_owned(),
+            source: Some(source),
         };
-        Ok(Ended {
-            code: output.status.code(),
-            how: output.status.to_string(),
-            printed: String::from_utf8_lossy(&output.stdout).into_owned(),
-            complained: String::from_utf8_lossy(&output.stderr).into_owned(),
-        })
+        let mut child = child.spawn().map_err(|err| failed("could not be started", err))?;
+        let process = child.id().unwrap_or_default();
+        let group = Group::of(process);
+        let work = async {
+            listener.started(process).await?;
+            let ended = output::wait(&mut child, listener).await;
+            ended.map_err(|err| failed("could not be waited for", err))
+        };
+        let ended = tokio::time::timeout(self.limit, work).await.unwrap_or_else(|_| {
+            Err(self.failed(format!("did not end within {} s", self.limit.as_secs())))
+        })?;
+        group.has_ended();
+        Ok(ended)
     }
 
     /// Says what went wrong with it.
@@ -149,7 +181,7 @@ mod tests {
 
     async fn run(command: &Command) -> Result<Ended> {
         let folder = tempfile::tempdir().unwrap();
-        command.run(folder.path()).await
+        command.run(folder.path(), &Deaf).await
     }
 
     #[tokio::test]
@@ -168,7 +200,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let command = Command { words: vec!["./not-there".to_owned()], ..shell("") };
 
-        let err = command.run(folder.path()).await.unwrap_err();
+        let err = command.run(folder.path(), &Deaf).await.unwrap_err();
 
         assert!(matches!(err, Error::Command { source: Some(_), .. }), "{err}");
     }
@@ -182,6 +214,72 @@ mod tests {
 
         assert!(err.contains("test.smoke did not end within 0 s"), "{err}");
         assert!(began.elapsed() < Duration::from_secs(30));
+    }
+
+    /// Says that it is there, then waits, and leaves something behind if it lives on.
+    fn parent_of_one_that_outlives_it(limit: Duration) -> Command {
+        let script = "(sleep 2; touch outlived) & echo there; wait";
+        Command { limit, ..shell(script) }
+    }
+
+    /// Returns whether the child of a program has outlived it.
+    #[cfg(unix)]
+    async fn outlives(folder: &Path) -> bool {
+        let outlived = folder.join("outlived");
+        let (began, patience) = (Instant::now(), Duration::from_secs(3));
+        while !outlived.exists() && began.elapsed() < patience {
+            tokio::task::yield_now().await;
+        }
+        outlived.exists()
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn with_a_program_that_takes_too_long_what_it_has_started_is_killed() {
+        let folder = tempfile::tempdir().unwrap();
+        let command = parent_of_one_that_outlives_it(Duration::from_millis(300));
+
+        command.run(folder.path(), &Deaf).await.unwrap_err();
+
+        assert!(!outlives(folder.path()).await);
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn with_a_program_that_nobody_waits_for_any_more_what_it_has_started_is_killed() {
+        let folder = tempfile::tempdir().unwrap();
+        let command = parent_of_one_that_outlives_it(Duration::from_secs(60));
+
+        let run = command.run(folder.path(), &Deaf);
+        tokio::time::timeout(Duration::from_millis(300), run).await.unwrap_err();
+
+        assert!(!outlives(folder.path()).await);
+    }
+
+    #[derive(Default)]
+    struct Refuses(std::sync::Mutex<Option<u32>>);
+
+    #[async_trait]
+    impl Listener for Refuses {
+        async fn started(&self, process: u32) -> Result<()> {
+            *self.0.lock().unwrap() = Some(process);
+            Err(Error::LeaseLost { to: None })
+        }
+
+        fn wrote(&self, _line: &str) {}
+    }
+
+    #[tokio::test]
+    async fn a_program_whose_start_cannot_be_noted_is_killed() {
+        let folder = tempfile::tempdir().unwrap();
+        let refuses = Refuses::default();
+
+        let err = shell("sleep 2; touch outlived").run(folder.path(), &refuses).await.unwrap_err();
+
+        assert!(matches!(err, Error::LeaseLost { .. }), "{err}");
+        assert!(refuses.0.lock().unwrap().is_some());
+        #[cfg(unix)]
+        assert!(!outlives(folder.path()).await);
     }
 
     #[tokio::test]

@@ -210,7 +210,9 @@ impl Engine {
             store,
             warnings,
             outside: self.outside.as_ref(),
+            cancel: &self.cancel,
             is_turn: false,
+            waits: None,
         }
     }
 }

@@ -63,7 +63,7 @@ mod steps;
 mod store;
 mod traffic;
 
-pub use command::{Command, Ended};
+pub use command::{Command, Ended, Listener};
 pub use engine::{Engine, Resources, Reversal, Watcher, WayBack};
 pub use error::{Error, Result};
 pub use guardrail::{Asked, Guardrail, Objection, Occasion};

@@ -12,7 +12,7 @@ use std::{
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::{Command, Ended, Result};
+use crate::{Command, Ended, Listener, Result};
 
 /// What lies outside AWS: the services that tests ask, the programs of the stack file, and people.
 ///
@@ -26,12 +26,14 @@ pub trait Outside: fmt::Debug + Send + Sync {
     /// [`Error::Unanswered`](crate::Error::Unanswered) without an answer in time.
     async fn http(&self, request: HttpRequest) -> Result<HttpAnswer>;
 
-    /// Runs a program and waits for its end, whatever its exit code.
+    /// Runs a program and waits for its end, whatever its exit code; `listener` hears of it meanwhile. When the future
+    /// is dropped, the program is killed.
     ///
     /// # Errors
     ///
-    /// [`Error::Command`](crate::Error::Command) when it cannot be started, or has not ended in time.
-    async fn run(&self, command: &Command) -> Result<Ended>;
+    /// [`Error::Command`](crate::Error::Command) when it cannot be started, or has not ended in time; those of
+    /// `listener`.
+    async fn run(&self, command: &Command, listener: &dyn Listener) -> Result<Ended>;
 
     /// Returns what a person has said about the approval `name`, if that is known from elsewhere than the release.
     async fn verdict(&self, name: &str) -> Result<Option<Verdict>>;
@@ -129,8 +131,8 @@ impl Outside for Direct {
         Err(crate::Error::Unanswered { url: request.shown(), source })
     }
 
-    async fn run(&self, command: &Command) -> Result<Ended> {
-        command.run(&self.folder).await
+    async fn run(&self, command: &Command, listener: &dyn Listener) -> Result<Ended> {
+        command.run(&self.folder, listener).await
     }
 
     async fn verdict(&self, _name: &str) -> Result<Option<Verdict>> {

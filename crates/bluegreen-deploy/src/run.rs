@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Context, Effect, Engine, Entry, Error, Event, Inspection, Phase, Result, Step, StepEvent,
-    StepId, StepReport, StepState, Store, chain, engine::asked_both_off, store::Happened,
+    StepId, StepReport, StepState, Store, chain, engine::asked_both_off, step::Waits,
+    store::Happened,
 };
 
 /// How long the steps of a service may take, unless the stack file says otherwise.
@@ -129,11 +130,16 @@ impl Engine {
             let waiting_for = it.waiting_for.to_owned();
             (self.watcher)(Event::StepWaits { step: id.clone(), waiting_for, elapsed: it.elapsed });
         };
+        let waits = |what: String| {
+            let (step, elapsed) = (id.clone(), began.elapsed());
+            (self.watcher)(Event::StepWaits { step, waiting_for: what, elapsed });
+        };
         let mut acted_last_time = false;
         let waited = Cell::new(false);
         let name = id.to_string();
         let waiting = wait::until(&name, pace, &self.cancel, progress, async || {
-            let round = self.round(store, task, &own_warnings, &change, &objected).await;
+            let round =
+                self.round(store, task, &own_warnings, &change, &objected, Waits(&waits)).await;
             let fresh_act = matches!(round, Ok(Look::Acted(_))) && !acted_last_time;
             acted_last_time = matches!(round, Ok(Look::Acted(_)));
             match round {
@@ -230,11 +236,12 @@ impl Engine {
         warnings: &Mutex<BTreeSet<String>>,
         change: &Mutex<Option<(String, String)>>,
         objected: &Mutex<Objected>,
+        waits: Waits<'_>,
     ) -> Result<Look<()>> {
         let step = task.step.as_ref();
         let _slot = self.slots.acquire().await;
         let context = self.context(store, warnings, self.rounds.begin());
-        let context = Context { is_turn: true, ..context };
+        let context = Context { is_turn: true, waits: Some(waits), ..context };
         let seen = step.inspect(&context).await?;
         tracing::debug!(step = %step.id(), ?seen, "looked");
         let (from, to) = match seen {

@@ -11,7 +11,12 @@ use async_trait::async_trait;
 use bluegreen_core::{Clock, StackReference};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Error, Limits, Objection, Outside, Permission, Result, Round, StepEvent, Store};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Command, Ended, Error, HttpAnswer, HttpRequest, Limits, Listener, Objection, Outside,
+    Permission, Result, Round, StepEvent, Store, Verdict,
+};
 
 /// The note of what was off on the active stack when the release was opened.
 pub(crate) const WAS_OFF: &str = "active-off";
@@ -197,7 +202,20 @@ pub struct Context<'a> {
     pub(crate) store: &'a Store,
     pub(crate) warnings: &'a Mutex<BTreeSet<String>>,
     pub(crate) outside: &'a dyn Outside,
+    pub(crate) cancel: &'a CancellationToken,
     pub(crate) is_turn: bool,
+    /// Hears what the step waits for while it looks or acts.
+    pub(crate) waits: Option<Waits<'a>>,
+}
+
+/// Hears what a step waits for.
+#[derive(Clone, Copy)]
+pub(crate) struct Waits<'a>(pub(crate) &'a (dyn Fn(String) + Send + Sync));
+
+impl fmt::Debug for Waits<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Waits")
+    }
 }
 
 impl Context<'_> {
@@ -212,9 +230,48 @@ impl Context<'_> {
         self.is_turn
     }
 
-    /// Returns what lies outside AWS.
-    pub fn outside(&self) -> &dyn Outside {
-        self.outside
+    /// Sends a GET request like [`Outside::http`], unless the lease is lost.
+    ///
+    /// # Errors
+    ///
+    /// Those of that; [`Error::LeaseLost`] as soon as it is.
+    pub async fn http(&self, request: HttpRequest) -> Result<HttpAnswer> {
+        self.while_leased(self.outside.http(request)).await
+    }
+
+    /// Runs a program like [`Outside::run`], unless the lease is lost. It is killed as soon as that is, or the engine
+    /// is told to stop.
+    ///
+    /// # Errors
+    ///
+    /// Those of that; [`Error::LeaseLost`]; [`bluegreen_core::Error::Interrupted`].
+    pub async fn run(&self, command: &Command, listener: &dyn Listener) -> Result<Ended> {
+        let run = self.while_leased(self.outside.run(command, listener));
+        tokio::select! {
+            biased;
+            ended = run => ended,
+            () = self.cancel.cancelled() => {
+                let what = format!("`{}`", command.words.join(" "));
+                Err(bluegreen_core::Error::Interrupted { what }.into())
+            }
+        }
+    }
+
+    /// Returns what a person has said like [`Outside::verdict`].
+    pub async fn verdict(&self, name: &str) -> Result<Option<Verdict>> {
+        self.outside.verdict(name).await
+    }
+
+    /// Does something that is no call of AWS, for only as long as the lease is good.
+    pub(crate) async fn while_leased<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        self.store.while_leased(work).await
+    }
+
+    /// Says what the step waits for while it looks or acts.
+    pub(crate) fn waits_for(&self, what: String) {
+        if let Some(Waits(hears)) = self.waits {
+            hears(what);
+        }
     }
 
     /// Returns the time of day.

@@ -17,11 +17,14 @@ mod writing;
 
 use std::{
     collections::BTreeMap,
+    future::poll_fn,
     path::Path,
+    pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -248,6 +251,21 @@ impl Store {
     /// Refuses to act without the lease.
     pub(crate) fn check_lease(&self) -> Result<()> {
         self.tenure.as_ref().map_or(Ok(()), |it| it.check())
+    }
+
+    /// Does something that AWS's calls are not, for only as long as the lease is good: nothing of it begins after that,
+    /// and what is under way is given up.
+    pub(crate) async fn while_leased<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let Some(tenure) = &self.tenure else { return work.await };
+        let (lost, mut work) = (tenure.lost(), pin!(work));
+        let mut lost = pin!(lost.cancelled());
+        // Whoever was stopped looks again whenever it goes on, before anything else.
+        poll_fn(|context| match tenure.check() {
+            Ok(()) if lost.as_mut().poll(context).is_pending() => work.as_mut().poll(context),
+            Ok(()) => Poll::Ready(Err(Error::LeaseLost { to: None })),
+            Err(err) => Poll::Ready(Err(err)),
+        })
+        .await
     }
 
     pub(crate) fn note(&self, key: &str) -> Option<Value> {

@@ -12,7 +12,7 @@ use bluegreen_core::StackReference;
 
 use crate::{
     Command, Result,
-    command::quoted,
+    command::{Deaf, quoted},
     stack_file::{CommandMover, Traffic},
 };
 
@@ -148,7 +148,7 @@ impl Mover for Commands {
 
     async fn observe(&self, stack: StackReference) -> Result<Option<StackReference>> {
         let command = self.command(&self.settings.observe_command, stack, OBSERVE_LIMIT);
-        let printed = command.expect_success(command.run(&self.folder).await?)?;
+        let printed = command.expect_success(command.run(&self.folder, &Deaf).await?)?;
         match printed.trim() {
             "mixed" => Ok(None),
             text => text.parse().map(Some).map_err(|_| {
@@ -160,7 +160,7 @@ impl Mover for Commands {
 
     async fn move_to(&self, stack: StackReference) -> Result<()> {
         let command = self.command(&self.settings.move_command, stack, MOVE_LIMIT);
-        command.expect_success(command.run(&self.folder).await?).map(|_| ())
+        command.expect_success(command.run(&self.folder, &Deaf).await?).map(|_| ())
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use bluegreen_core::StackReference;
 use bluegreen_deploy::{
-    Command, Ended, HttpAnswer, HttpRequest, Outside, Result, Verdict,
+    Command, Ended, HttpAnswer, HttpRequest, Listener, Outside, Result, Verdict,
     stack_file::{HttpTest, StackFile, TestKind},
 };
 
@@ -43,7 +43,7 @@ impl Outside for SimulatedOutside {
         })
     }
 
-    async fn run(&self, _command: &Command) -> Result<Ended> {
+    async fn run(&self, _command: &Command, _listener: &dyn Listener) -> Result<Ended> {
         Ok(Ended {
             code: Some(0),
             how: "exit status: 0".to_owned(),

@@ -10,8 +10,8 @@ use std::{
 use async_trait::async_trait;
 use bluegreen_core::StackReference::{A, B};
 use bluegreen_deploy::{
-    Command, Ended, Engine, Event, HttpAnswer, HttpRequest, Outcome, Outside, Phase, Pointer,
-    Report, Result, StepState, Store, Verdict, stack_file::StackFile,
+    Command, Ended, Engine, Event, HttpAnswer, HttpRequest, Listener, Outcome, Outside, Phase,
+    Pointer, Report, Result, StepState, Store, Verdict, stack_file::StackFile,
 };
 use bluegreen_rehearsal::{Options, SimulatedOutside, account, connect, rehearse};
 use bluegreen_sim::{Faults, Settings, SimulatedAccount};
@@ -130,9 +130,9 @@ impl Outside for Grumpy {
         Ok(HttpAnswer { status: *self.status.lock().unwrap(), ..answer })
     }
 
-    async fn run(&self, command: &Command) -> Result<Ended> {
+    async fn run(&self, command: &Command, listener: &dyn Listener) -> Result<Ended> {
         self.ran.lock().unwrap().push(command.clone());
-        let ended = self.rest.run(command).await?;
+        let ended = self.rest.run(command, listener).await?;
         let code = if command.owner == "test.journey" { self.code } else { 0 };
         Ok(Ended { code: Some(code), ..ended })
     }

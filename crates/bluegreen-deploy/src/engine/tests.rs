@@ -149,8 +149,11 @@ impl Step for Probe {
         })
     }
 
-    async fn apply(&self, _context: &Context<'_>) -> Result<()> {
+    async fn apply(&self, context: &Context<'_>) -> Result<()> {
         self.tell();
+        if self.tells {
+            context.waits_for("the program (40 %)".to_owned());
+        }
         self.log.lock().unwrap().push(self.id.to_string());
         *self.applied.lock().unwrap() = true;
         self.applies.lock().unwrap().pop_front().unwrap_or(Ok(()))

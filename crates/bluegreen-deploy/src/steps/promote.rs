@@ -27,8 +27,8 @@ impl Step for MoveTraffic {
         Effect::Harmless
     }
 
-    async fn inspect(&self, _context: &Context<'_>) -> Result<Inspection> {
-        let seen = self.mover.observe(self.to).await?;
+    async fn inspect(&self, context: &Context<'_>) -> Result<Inspection> {
+        let seen = context.while_leased(self.mover.observe(self.to)).await?;
         Ok(match seen {
             Some(stack) if stack == self.to => Inspection::Done,
             seen => Inspection::Needed {
@@ -38,8 +38,9 @@ impl Step for MoveTraffic {
         })
     }
 
-    async fn apply(&self, _context: &Context<'_>) -> Result<()> {
-        self.mover.move_to(self.to).await
+    /// Moves it. Told to stop, it is waited for, lest traffic is left half-way; but without the lease it is given up.
+    async fn apply(&self, context: &Context<'_>) -> Result<()> {
+        context.while_leased(self.mover.move_to(self.to)).await
     }
 
     fn lasts(&self) -> Duration {
@@ -153,5 +154,53 @@ impl Step for Hold {
 
     fn permissions(&self) -> Vec<Permission> {
         Vec::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use bluegreen_core::StackReference::{A, B};
+
+    use super::*;
+    use crate::{Error, MemoryStorage, steps::testing::World};
+
+    /// Moves at once, and takes a minute to say so.
+    #[derive(Debug, Default)]
+    struct Web(Mutex<Vec<StackReference>>);
+
+    #[async_trait]
+    impl Mover for Web {
+        fn name(&self) -> &str {
+            "web"
+        }
+
+        async fn observe(&self, _stack: StackReference) -> Result<Option<StackReference>> {
+            Ok(None)
+        }
+
+        async fn move_to(&self, stack: StackReference) -> Result<()> {
+            self.0.lock().unwrap().push(stack);
+            #[expect(clippy::disallowed_methods, reason = "the clock is paused")]
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_the_lease_traffic_is_not_moved() {
+        let (web, lasts) = (Arc::new(Web::default()), Duration::from_secs(90));
+        let world = World::leased(A, MemoryStorage::new(Some(lasts)));
+        let step = MoveTraffic { mover: Arc::clone(&web) as Arc<dyn Mover>, to: B };
+
+        let moved = world.apply(&step).await;
+        let given_up = world.apply(&step).await;
+        let lost = world.apply(&step).await;
+
+        assert!(moved.is_ok(), "{moved:?}");
+        assert!(matches!(given_up, Err(Error::LeaseLost { .. })), "{given_up:?}");
+        assert!(matches!(lost, Err(Error::LeaseLost { .. })), "{lost:?}");
+        assert_eq!(*web.0.lock().unwrap(), [B, B]);
     }
 }

@@ -12,11 +12,12 @@ use std::{
 use async_trait::async_trait;
 use bluegreen_core::{Clock, Pair, StackReference};
 use futures::FutureExt;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Context, Declaration, FileStorage, Inspection, Limits, Messages, Outside, Owner, Permission,
-    Phase, Pointer, Result, Rounds, SourceQueue, Step, StepEvent, Store, outside::Direct,
-    stack_file::Feed, store::Happened,
+    Context, Declaration, FileStorage, Inspection, Limits, MemoryStorage, Messages, Outside, Owner,
+    Permission, Phase, Pointer, Result, Rounds, SourceQueue, Step, StepEvent, Store,
+    outside::Direct, stack_file::Feed, step::Waits, store::Happened,
 };
 
 pub(crate) use self::script::Script;
@@ -30,6 +31,9 @@ pub(crate) struct World {
     pub(crate) warnings: Mutex<BTreeSet<String>>,
     pub(crate) outside: Box<dyn Outside>,
     pub(crate) is_turn: bool,
+    pub(crate) cancel: CancellationToken,
+    waits: Box<dyn Fn(String) + Send + Sync>,
+    waited: Arc<Mutex<Vec<String>>>,
     clock: Clock,
     limits: Limits,
     rounds: Rounds,
@@ -43,11 +47,32 @@ impl World {
         // Memory answers at once.
         let opened = store.open_release(active.partner(), Phase::Retire, START, Default::default());
         opened.now_or_never().unwrap().unwrap();
+        Self::with_store(store)
+    }
+
+    /// Makes a world like [`new`](Self::new) whose store lies in `storage`, under a lease.
+    pub(crate) fn leased(active: StackReference, storage: MemoryStorage) -> Self {
+        let pointer = Pointer { active, since: START, reason: "test".to_owned() };
+        let owner = Owner { name: "7 on here".to_owned(), clock: Clock::following_tokio(START) };
+        let adopted = Store::adopt(Arc::new(storage), "shop", &owner, pointer);
+        let store = adopted.now_or_never().unwrap().unwrap();
+        let opened = store.open_release(active.partner(), Phase::Retire, START, Default::default());
+        opened.now_or_never().unwrap().unwrap();
+        Self::with_store(store)
+    }
+
+    /// Makes a world with this store.
+    pub(crate) fn with_store(store: Store) -> Self {
+        let waited = Arc::new(Mutex::new(Vec::new()));
+        let hears = Arc::clone(&waited);
         Self {
             store,
             warnings: Mutex::default(),
             outside: Box::new(Direct::new(Path::new("."))),
             is_turn: true,
+            cancel: CancellationToken::new(),
+            waits: Box::new(move |what| hears.lock().unwrap().push(what)),
+            waited,
             clock: Clock::following_tokio(START + Duration::from_secs(1_000)),
             limits: Limits::default(),
             rounds: Rounds::default(),
@@ -57,6 +82,11 @@ impl World {
     /// Reaches outside only what is in `script`.
     pub(crate) fn outside(self, script: &Script) -> Self {
         Self { outside: Box::new(script.clone()), ..self }
+    }
+
+    /// Reaches the network and this machine, and runs programs in `folder`.
+    pub(crate) fn in_folder(self, folder: &Path) -> Self {
+        Self { outside: Box::new(Direct::new(folder)), ..self }
     }
 
     /// Only looks, for a plan: it is no step's turn.
@@ -73,7 +103,9 @@ impl World {
             store: &self.store,
             warnings: &self.warnings,
             outside: self.outside.as_ref(),
+            cancel: &self.cancel,
             is_turn: self.is_turn,
+            waits: Some(Waits(&self.waits)),
         }
     }
 
@@ -110,6 +142,11 @@ impl World {
             ..Happened::new(&id, StepEvent::Succeeded, self.clock.now())
         };
         self.store.happened(happened).await.unwrap();
+    }
+
+    /// Returns what steps have said that they wait for, while they looked or acted.
+    pub(crate) fn waited(&self) -> Vec<String> {
+        self.waited.lock().unwrap().clone()
     }
 
     /// Returns the warnings so far, sorted.

@@ -123,3 +123,19 @@ async fn a_step_by_itself_is_refused_where_both_stacks_share_what_it_would_turn_
     assert!(err.to_string().contains("rule `default/nightly`"), "{err}");
     assert_eq!(logged(&log).len(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_step_says_that_it_waits_for_while_it_acts_is_heard() {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let hears = Arc::clone(&heard);
+    let steps = vec![Probe::new("ecs.enable", "worker", B, &log()).tells()];
+    let engine = engine(SERVED, None, steps).with_watcher(Arc::new(move |event| {
+        if let Event::StepWaits { step, waiting_for, .. } = event {
+            hears.lock().unwrap().push(format!("{step}: {waiting_for}"));
+        }
+    }));
+
+    engine.step(&store(A), "ecs.enable", B, None).await.unwrap();
+
+    assert_eq!(heard.lock().unwrap()[0], "ecs.enable worker on b: the program (40 %)");
+}

@@ -23,7 +23,7 @@ impl Approve {
         let name = &self.id.resource;
         match context.note::<Verdict>(&format!("verdict/{name}"))? {
             Some(verdict) => Ok(Some(verdict)),
-            None => context.outside().verdict(name).await,
+            None => context.verdict(name).await,
         }
     }
 }

@@ -40,8 +40,7 @@ impl Step for Command {
         if !context.is_turn() {
             return Ok(not_yet());
         }
-        let command = self.program.command(context, &self.id).await?;
-        let ended = context.outside().run(&command).await?;
+        let (command, ended) = self.program.run(context, &self.id).await?;
         if ended.code == Some(NOT_SURE) {
             return Ok(Inspection::Inconclusive {
                 reason: format!(

@@ -35,7 +35,7 @@ impl Http {
             timeout: self.test.timeout,
         };
         let what = format!("`{}`", request.shown());
-        let answer = context.outside().http(request).await?;
+        let answer = context.http(request).await?;
         match complaint(&self.test, &answer) {
             None => Ok(()),
             Some(complaint) => {
@@ -75,6 +75,7 @@ impl Step for Http {
         }
         match self.ask(context).await {
             Ok(()) => Ok(Inspection::Done),
+            Err(err @ Error::LeaseLost { .. }) => Err(err),
             Err(err) if self.count() >= self.test.tries => Err(err),
             Err(err) => Ok(Inspection::Underway { what: format!("another try: {}", chain(&err)) }),
         }

@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 
-use crate::{Command, Ended, Error, HttpAnswer, HttpRequest, Outside, Result, Verdict};
+use crate::{Command, Ended, Error, HttpAnswer, HttpRequest, Listener, Outside, Result, Verdict};
 
 /// Answers in order; whoever asks for more than there is fails.
 #[derive(Clone, Debug, Default)]
@@ -70,7 +70,10 @@ impl Outside for Script {
         answer.ok_or_else(|| Error::Unanswered { url, source: "connection refused".into() })
     }
 
-    async fn run(&self, command: &Command) -> Result<Ended> {
+    async fn run(&self, command: &Command, listener: &dyn Listener) -> Result<Ended> {
+        listener.started(4711).await?;
+        listener.wrote("");
+        listener.wrote("40 %");
         let mut inside = self.0.lock().unwrap();
         inside.commands.push(command.clone());
         let (code, complained) = inside.ends.pop_front().expect("no more programs");

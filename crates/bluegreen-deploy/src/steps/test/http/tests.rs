@@ -7,6 +7,7 @@ use bluegreen_core::{
 
 use super::*;
 use crate::{
+    MemoryStorage,
     stack_file::{Headers, OneOrPair},
     steps::testing::{Script, World},
 };
@@ -116,4 +117,17 @@ async fn nothing_is_asked_before_its_turn() {
     assert_eq!(world.inspect(&step(&settings())).await.unwrap(), not_yet());
 
     assert_eq!(script.requests(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_lease_nothing_is_asked() {
+    let script = Script::default().answers(200, "ok");
+    let storage = MemoryStorage::new(Some(Duration::from_secs(10)));
+    let world = World::leased(A, storage).outside(&script);
+    tokio::time::advance(Duration::from_secs(11)).await;
+
+    let lost = world.inspect(&step(&settings())).await;
+
+    assert!(matches!(lost, Err(Error::LeaseLost { .. })), "{lost:?}");
+    assert!(script.requests().is_empty());
 }
