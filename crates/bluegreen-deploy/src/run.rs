@@ -271,6 +271,8 @@ impl Engine {
             Some((_, last)) => *last = to,
             none => *none = Some((from, to)),
         }
+        // Writing it down may have taken as long as the lease lives: what was stopped then must not act when it goes on.
+        store.check_lease()?;
         step.apply(&context).await?;
         Ok(Look::Acted("the change to settle".to_owned()))
     }
