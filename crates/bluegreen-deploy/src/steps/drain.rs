@@ -13,7 +13,7 @@ use bluegreen_core::StackReference;
 use crate::{Context, Result, SourceQueue};
 
 /// How far apart two looks may be for the time between them to count as watched.
-const LONGEST_GAP: Duration = Duration::from_secs(90);
+pub(super) const LONGEST_GAP: Duration = Duration::from_secs(90);
 
 /// Watches for how long queues have been empty.
 ///

@@ -15,6 +15,7 @@ use super::not_yet;
 use crate::{
     Context, Effect, Error, Inspection, Moment, Permission, Result, Step, StepId, Wildcard,
     stack_file::{AlarmTest, Alarms},
+    steps::drain::{LONGEST_GAP, whole_seconds},
 };
 
 /// The alarms of a test.
@@ -69,8 +70,9 @@ pub(super) fn permissions() -> Vec<Permission> {
 
 /// Watches the alarms until the time is over.
 ///
-/// Noted is, under `bake/NAME`, when it began and which alarms were firing then and may: whoever goes on with the
-/// release does not begin anew. After an alarm has fired, it does.
+/// Noted is, under `bake/NAME`, when it began, which alarms were firing then and may, and when somebody last looked:
+/// whoever goes on with the release soon does not begin anew. After an alarm has fired, or when nobody has looked for
+/// more than 90 s, it does.
 #[derive(Debug)]
 pub(super) struct Bake {
     id: StepId,
@@ -85,6 +87,8 @@ pub(super) struct Bake {
 #[serde(rename_all = "kebab-case")]
 struct Began {
     at: Moment,
+    /// When they were last looked at.
+    seen: Moment,
     /// The alarms that were firing then, and may.
     firing: BTreeSet<String>,
 }
@@ -100,12 +104,25 @@ impl Bake {
 
     /// Returns how it began; begins it now, unless it has.
     async fn began(&self, context: &Context<'_>, firing: &[String]) -> Result<Began> {
+        let now = context.now();
         if let Some(began) = context.note::<Option<Began>>(&self.note())?.flatten() {
-            return Ok(began);
+            // An error is a clock that was set back: what was watched does not count.
+            let unseen = now.duration_since(began.seen.0);
+            if unseen.as_ref().is_ok_and(|it| *it <= LONGEST_GAP) {
+                let began = Began { seen: Moment(now), ..began };
+                context.set_note(&self.note(), &began).await?;
+                return Ok(began);
+            }
+            context.warn(format!(
+                "nobody looked at the alarms of `{}` for {}: its bake begins anew",
+                self.id.resource,
+                whole_seconds(unseen.unwrap_or_default())
+            ));
+            self.begin();
         }
         let except = &self.watched.test.except;
         let firing = firing.iter().filter(|it| except.contains(it)).cloned().collect();
-        let began = Began { at: Moment(context.now()), firing };
+        let began = Began { at: Moment(now), seen: Moment(now), firing };
         context.set_note(&self.note(), &began).await?;
         Ok(began)
     }

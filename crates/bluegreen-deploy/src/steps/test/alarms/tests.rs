@@ -68,13 +68,23 @@ async fn pass(seconds: u64) {
     tokio::time::advance(Duration::from_secs(seconds)).await;
 }
 
+/// Lets time pass in which somebody looks once a minute, but for the last look.
+async fn watch(world: &World, step: &Bake, mut seconds: u64) {
+    while seconds > 60 {
+        pass(60).await;
+        world.inspect(step).await.unwrap();
+        seconds -= 60;
+    }
+    pass(seconds).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn alarms_that_are_still_for_the_whole_time_pass() {
     let world = World::new(A);
     let step = account(AlarmState::Ok).step(both(), &[]);
 
     assert_eq!(world.inspect(&step).await.unwrap(), left(600));
-    pass(590).await;
+    watch(&world, &step, 590).await;
     assert_eq!(world.inspect(&step).await.unwrap(), left(10));
     pass(10).await;
 
@@ -87,7 +97,7 @@ async fn an_alarm_that_goes_off_fails_and_the_next_turn_watches_for_the_whole_ti
     let (world, account) = (World::new(A), account(AlarmState::Ok));
     let step = account.step(both(), &[]);
     world.inspect(&step).await.unwrap();
-    pass(95).await;
+    watch(&world, &step, 95).await;
     account.set("latency", AlarmState::Alarm);
 
     let err = world.inspect(&step).await.unwrap_err();
@@ -130,10 +140,11 @@ async fn one_that_may_fire_in_the_beginning_may_not_begin_to_later() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_goes_on_with_the_release_does_not_begin_anew() {
+async fn whoever_goes_on_with_the_release_soon_does_not_begin_anew() {
     let (world, account) = (World::new(A), account(AlarmState::Alarm));
-    world.inspect(&account.step(both(), &["latency"])).await.unwrap();
-    pass(400).await;
+    let step = account.step(both(), &["latency"]);
+    world.inspect(&step).await.unwrap();
+    watch(&world, &step, 400).await;
 
     let resumed = account.step(both(), &["latency"]);
     resumed.begin();
@@ -142,11 +153,30 @@ async fn whoever_goes_on_with_the_release_does_not_begin_anew() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn time_in_which_nobody_looked_does_not_count_and_that_is_said() {
+    let (world, account) = (World::new(A), account(AlarmState::Alarm));
+    world.inspect(&account.step(both(), &["latency"])).await.unwrap();
+    pass(60 * 60).await;
+
+    let resumed = account.step(both(), &["latency"]);
+    resumed.begin();
+    let seen = world.inspect(&resumed).await.unwrap();
+
+    assert_eq!(seen, left(600));
+    assert_eq!(
+        world.warnings(),
+        ["nobody looked at the alarms of `calm` for 1h: its bake begins anew"]
+    );
+    watch(&world, &resumed, 600).await;
+    assert_eq!(world.inspect(&resumed).await.unwrap(), Inspection::Done);
+}
+
+#[tokio::test(start_paused = true)]
 async fn too_little_data_passes_with_a_warning() {
     let world = World::new(A);
     let step = account(AlarmState::InsufficientData).step(both(), &[]);
     world.inspect(&step).await.unwrap();
-    pass(600).await;
+    watch(&world, &step, 600).await;
 
     assert_eq!(world.inspect(&step).await.unwrap(), Inspection::Done);
 
