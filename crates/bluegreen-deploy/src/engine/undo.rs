@@ -1,6 +1,9 @@
 //! Taking a release back.
 
-use std::{collections::BTreeSet, sync::Mutex};
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, PoisonError},
+};
 
 use super::{listed, turns::Turn};
 use crate::{
@@ -158,7 +161,22 @@ impl Engine {
             .collect();
         let steps = turns.iter().filter(|it| it.task.is_some()).count();
         (self.watcher)(Event::TakesBack { id: release.id.clone(), steps });
-        let warnings = Mutex::default();
+        let warnings = Mutex::new(BTreeSet::new());
+        for (step, arn) in release.unended_tasks() {
+            let text = match arn {
+                Some(arn) => format!(
+                    "ECS task `{arn}` of {step} was not seen to end, and is not stopped: stop it or wait for its end \
+                     before the next release"
+                ),
+                None => format!(
+                    "{step} may have started an ECS task, AWS's answer got lost: look for what `bluegreen/{}` has \
+                     started",
+                    release.id
+                ),
+            };
+            (self.watcher)(Event::Warning { text: text.clone() });
+            warnings.lock().unwrap_or_else(PoisonError::into_inner).insert(text);
+        }
         let steps = self.take_turns(store, &turns, &warnings).await;
 
         let any = |state| steps.iter().any(|it| it.state == state);

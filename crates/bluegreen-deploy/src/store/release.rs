@@ -6,7 +6,7 @@ use bluegreen_core::StackReference;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Journal;
+use super::{Journal, StepEvent};
 use crate::{Outcome, Phase};
 
 /// Which stack is active.
@@ -68,6 +68,19 @@ impl Release {
             Some((key.strip_prefix("verdict/")?.to_owned(), value.clone()))
         });
         verdicts.collect()
+    }
+
+    /// Returns the ECS tasks that it has started and not seen to end, with their steps. The ARN of one is not known when
+    /// AWS's answer got lost.
+    pub(crate) fn unended_tasks(&self) -> Vec<(&str, Option<&str>)> {
+        let last = self.journal.last();
+        let tasks = self.notes.iter().filter_map(|(key, task)| {
+            let step = key.strip_prefix("task/")?;
+            let ended_well = last.get(step).is_some_and(|it| it.event == StepEvent::Succeeded);
+            let ended = ended_well || task.get("ended").and_then(Value::as_bool) == Some(true);
+            (!ended).then(|| (step, task.get("arn").and_then(Value::as_str)))
+        });
+        tasks.collect()
     }
 }
 

@@ -352,3 +352,22 @@ async fn what_was_done_long_ago_and_is_not_so_any_more_needs_no_taking_back() {
 
     assert_eq!((report.outcome, logged(&log).len()), (Outcome::TakenBack, 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_nobody_has_seen_end_is_named_and_one_that_has_ended_is_not() {
+    let log = log();
+    let (engine, store) = (engine(SERVED, None, steps(&log)), store(A));
+    let plan = released(&engine, &store, Phase::Prepare, &log).await;
+    let ended = [("schema.reset", "t1", true), ("schema.hydrate", "t2", false)];
+    for (step, arn, ended) in ended {
+        let note = json!({ "number": 1, "arn": arn, "ended": ended });
+        store.set_note(&format!("task/{step}/orders/b"), note).await.unwrap();
+    }
+    store.set_note("task/ecs.enable/worker/b", json!({ "number": 1, "arn": "t3" })).await.unwrap();
+
+    let report = engine.rollback(&store, &plan, false).await.unwrap();
+
+    assert_eq!(report.outcome, Outcome::TakenBack);
+    let [warning] = report.warnings.try_into().unwrap();
+    assert!(warning.contains("`t2` of schema.hydrate/orders/b was not seen to end"), "{warning}");
+}

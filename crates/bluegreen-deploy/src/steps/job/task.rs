@@ -37,6 +37,9 @@ struct Attempt {
     essential: Vec<String>,
     /// The task; none as long as AWS has not answered.
     arn: Option<String>,
+    /// Whether it was seen to have ended, and not well. One that has ended well is the end of its step.
+    #[serde(default)]
+    ended: bool,
 }
 
 impl OneTask {
@@ -57,11 +60,11 @@ impl OneTask {
 impl Job for OneTask {
     async fn look(&self, context: &Context<'_>, step: &StepId) -> Result<Inspection> {
         let Some(attempt) = Self::attempt(context, step)? else { return Ok(not_run()) };
-        let Some(arn) = &attempt.arn else { return Ok(not_run()) };
+        let Some(arn) = attempt.arn.clone() else { return Ok(not_run()) };
         let name = arn.rsplit('/').next().unwrap_or_default();
         let underway = |what: String| Ok(Inspection::Underway { what });
         let again = |from: String| Ok(Inspection::Needed { from, to: "run again".to_owned() });
-        let Some(task) = self.toolkit.task(arn).await? else {
+        let Some(task) = self.toolkit.task(&arn).await? else {
             let shown_by = attempt.made.0 + HIDDEN;
             if context.now() < shown_by {
                 return underway(format!("ECS to show task `{name}`"));
@@ -82,6 +85,7 @@ impl Job for OneTask {
         if !context.is_turn() {
             return underway(format!("a word about task `{name}`, which {reason}"));
         }
+        Self::note(context, step, &Attempt { ended: true, ..attempt }).await?;
         let definition = self.definition(step.stack);
         Err(Error::Gate { what: format!("task `{name}` of `{definition}`"), reason })
     }
@@ -100,7 +104,7 @@ impl Job for OneTask {
             _ => self.toolkit.task_definition(step.stack).await?.essential,
         };
         let made = Moment(context.now());
-        let attempt = Attempt { number, made, essential, arn: None };
+        let attempt = Attempt { number, made, essential, arn: None, ended: false };
         Self::note(context, step, &attempt).await?;
 
         let run = Run::of(context, step).await?;

@@ -200,9 +200,15 @@ async fn a_failed_task_fails_the_step_and_is_run_anew_when_that_is_tried_again()
     let (ecs, world) = (Ecs::default(), World::new(A));
     let step = ecs.step();
     world.apply(&step).await.unwrap();
+    let unended = || {
+        let release = world.store.release().unwrap();
+        release.unended_tasks().iter().map(|it| it.1.map(str::to_owned)).collect::<Vec<_>>()
+    };
+    assert_eq!(unended(), [Some("arn:aws:ecs:eu-west-1:1:task/shop/t1".to_owned())]);
     ecs.stops(Some(3));
 
     let err = world.inspect(&step).await.unwrap_err();
+    assert_eq!(unended(), []);
     let text = err.to_string();
     assert_eq!(
         text,
