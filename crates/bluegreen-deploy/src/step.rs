@@ -14,7 +14,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Command, Ended, Error, HttpAnswer, HttpRequest, Limits, Listener, Objection, Outside,
+    Command, Ended, Entry, Error, HttpAnswer, HttpRequest, Limits, Listener, Objection, Outside,
     Permission, Result, Round, StepEvent, Store, Verdict,
 };
 
@@ -309,6 +309,13 @@ impl Context<'_> {
     #[cfg(any(feature = "ecs", feature = "lambda", feature = "sns"))]
     pub(crate) fn was_off(&self) -> Result<BTreeSet<String>> {
         Ok(self.note(WAS_OFF)?.unwrap_or_default())
+    }
+
+    /// Returns how many times the release has gone on under a plan that has changed `step`.
+    pub(crate) fn outdated(&self, step: &StepId) -> usize {
+        let Some(release) = self.store.release() else { return 0 };
+        let outdated = |it: &&Entry| it.step == step.key() && it.event == StepEvent::Outdated;
+        release.journal.entries().iter().filter(outdated).count()
     }
 
     /// Says something that somebody should act on, though the step goes on. Saying it again changes

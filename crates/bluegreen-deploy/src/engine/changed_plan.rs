@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Engine, Error, Guardrail, Phase, Plan, Release, Result, StepEvent, Store, plan::Planned,
-    store::Happened,
+    Engine, Error, Guardrail, Phase, Plan, Release, Result, StepEvent, StepId, Store,
+    plan::Planned, store::Happened,
 };
 
 /// The table of a written plan that lists its steps; no table of a stack file is called so.
@@ -50,25 +50,73 @@ impl Engine {
             return Err(Error::Refused { reasons });
         }
         keep_the_hold(release, &before, &tables)?;
-        let succeeded = release.journal.succeeded();
-        let outdated = |it: &&Planned| {
-            let id = it.step.id();
-            let table = format!("{}.{}", id.subject(), id.resource);
-            succeeded.contains_key(&id.key())
-                && it.phase < Phase::Promote
-                && differences.contains_key(&table)
-        };
-        for planned in plan.steps().into_iter().filter(outdated) {
-            let id = planned.step.id();
-            store.happened(Happened::new(&id, StepEvent::Outdated, self.clock.now())).await?;
-        }
+        self.reopen(store, release, plan, |it| differences.contains_key(it)).await?;
         let succeeded = store.release().map(|it| it.journal.succeeded()).unwrap_or_default();
-        let open = plan
-            .steps()
-            .into_iter()
-            .filter(|it| it.phase < Phase::Promote && !succeeded.contains_key(&it.step.id().key()));
-        store.replan((hash, tables), open.map(|it| it.phase).collect()).await
+        let early = plan.steps().into_iter().filter(|it| it.phase < Phase::Promote);
+        let open = early.filter(|it| !succeeded.contains_key(&it.step.id().key()));
+        let earliest = open.map(|it| it.phase).min();
+        let reopened =
+            |it: &Phase| *it < Phase::Promote && earliest.is_some_and(|open| *it >= open);
+        let reopened = Phase::ALL.into_iter().filter(reopened).collect();
+        store.replan((hash, tables), reopened).await
     }
+
+    /// Writes down that the steps of changed tables are looked at again; and the gates of `test`, too, as soon as
+    /// `prepare` has anything left to do: what they have said was about another stack.
+    ///
+    /// What those have noted no longer holds, and is gone in the same write. Once production has moved it stays, lest
+    /// what was run before that runs again.
+    async fn reopen(
+        &self,
+        store: &Store,
+        release: &Release,
+        plan: &Plan,
+        differs: impl Fn(&str) -> bool,
+    ) -> Result<()> {
+        let moved =
+            release.has_begun(Phase::Promote, plan) || store.pointer().active == release.target;
+        let (succeeded, last) = (release.journal.succeeded(), release.journal.last());
+        let is_over = |it: &Planned| succeeded.contains_key(&it.step.id().key());
+        let is_changed = |it: &Planned| {
+            let id = it.step.id();
+            differs(&format!("{}.{}", id.subject(), id.resource))
+        };
+        let steps = plan.steps().into_iter();
+        let early: Vec<&Planned> = steps.filter(|it| it.phase < Phase::Promote).collect();
+        let prepares =
+            early.iter().any(|it| it.phase == Phase::Prepare && (!is_over(it) || is_changed(it)));
+        for planned in early {
+            let id = planned.step.id();
+            // What somebody has said is left out is about the gate, not about what it saw.
+            let is_skipped =
+                last.get(id.key().as_str()).is_some_and(|it| it.event == StepEvent::Skipped);
+            let tests_again = prepares && !moved && planned.phase == Phase::Test && !is_skipped;
+            if !is_changed(planned) && !tests_again {
+                continue;
+            }
+            let void = if moved { Vec::new() } else { notes(&id, is_over(planned)) };
+            if is_over(planned) {
+                let outdated = Happened::new(&id, StepEvent::Outdated, self.clock.now());
+                store.happened(Happened { void, ..outdated }).await?;
+            } else {
+                store.forget(void).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns under what a step notes that it has done its work. Of one that is not over, what it has set to work may be
+/// at it still, and is not lost sight of.
+fn notes(step: &StepId, is_over: bool) -> Vec<String> {
+    let mut notes = vec![format!("ran/{}", step.key())];
+    if is_over {
+        notes.extend(["task", "progress"].map(|it| format!("{it}/{}", step.key())));
+    }
+    if step.subject() == "test" {
+        notes.extend(["bake", "verdict"].map(|it| format!("{it}/{}", step.resource)));
+    }
+    notes
 }
 
 impl Engine {

@@ -124,6 +124,10 @@ impl Engine {
             self.agree_on_plan(store, release, plan).await?;
         }
         let open = store.release();
+        if from <= Phase::Promote {
+            // Under another plan, phases before may have become due again.
+            self.allow_phases(open.as_deref(), plan, from)?;
+        }
         let asked = until;
         let until = match self.traffic.traffic() {
             Traffic::Undeclared => until.min(Phase::Test),

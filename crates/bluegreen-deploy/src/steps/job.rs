@@ -103,13 +103,15 @@ pub(crate) struct Run<'a> {
     step: &'a StepId,
     /// The release; without one, something that is told apart from any release.
     pub(super) release: String,
+    /// How many times the plan has changed under it.
+    outdated: usize,
 }
 
 impl<'a> Run<'a> {
     /// Returns the run of `step` that is under way. By itself, a step has one from its first act on.
     pub(super) async fn of(context: &Context<'_>, step: &'a StepId) -> Result<Self> {
         if let Some(release) = context.release_id() {
-            return Ok(Self { step, release });
+            return Ok(Self { step, release, outdated: context.outdated(step) });
         }
         let note = format!("alone/{}", step.key());
         let began = match context.note::<Moment>(&note)? {
@@ -121,12 +123,22 @@ impl<'a> Run<'a> {
             }
         };
         let began = humantime::format_rfc3339_micros(began.0).to_string();
-        Ok(Self { step, release: format!("alone-{}", began.replace(['-', ':', '.'], "")) })
+        let release = format!("alone-{}", began.replace(['-', ':', '.'], ""));
+        Ok(Self { step, release, outdated: 0 })
     }
 
     /// Returns what is the same for every repetition of this run, and for no other.
     pub(super) fn key(&self) -> String {
-        format!("{}/{}", self.release, self.step.key())
+        format!("{}/{}", self.release, self.within())
+    }
+
+    /// Returns the part of the key that tells it from the other runs of the release. What runs again because the plan
+    /// has changed is another run: whoever goes by the key would take it for the same.
+    pub(super) fn within(&self) -> String {
+        match self.outdated {
+            0 => self.step.key(),
+            times => format!("{}/{}", self.step.key(), times + 1),
+        }
     }
 
     /// Returns what programs and tasks find in their environment.

@@ -28,11 +28,13 @@ pub(crate) struct Happened<'a> {
     pub(crate) error: Option<String>,
     /// What was remembered, and is finished with.
     pub(crate) memory: Vec<String>,
+    /// The notes that no longer hold.
+    pub(crate) void: Vec<String>,
 }
 
 impl<'a> Happened<'a> {
     pub(crate) fn new(step: &'a StepId, event: StepEvent, at: SystemTime) -> Self {
-        Self { step, event, at, began: None, error: None, memory: Vec::new() }
+        Self { step, event, at, began: None, error: None, memory: Vec::new(), void: Vec::new() }
     }
 }
 
@@ -220,7 +222,7 @@ impl Store {
     /// release there is no journal.
     pub(crate) async fn happened(&self, happened: Happened<'_>) -> Result<()> {
         let owner = self.owner();
-        let Happened { step, event, at, began, error, memory } = happened;
+        let Happened { step, event, at, began, error, memory, void } = happened;
         self.write(|it| {
             let mut changes = Changes::new();
             let unfinished = memory.into_iter().filter_map(|key| {
@@ -238,12 +240,24 @@ impl Store {
                 changes.extend(changed(&format!("journal/{}/{number:06}", it.id), &entry));
                 entry
             });
+            changes.extend(without(it, &void));
             let then = move |it: &mut Document| {
                 it.memory.extend(finished);
+                it.forget(&void);
                 if let (Some(release), Some(entry)) = (&mut it.release, entry) {
                     Arc::make_mut(&mut Arc::make_mut(release).journal).push(entry);
                 }
             };
+            (!changes.is_empty()).then_some((changes, then))
+        })
+        .await
+    }
+
+    /// Forgets what the open release has noted under `keys`.
+    pub(crate) async fn forget(&self, keys: Vec<String>) -> Result<()> {
+        self.write(|it| {
+            let changes = without(it, &keys);
+            let then = move |it: &mut Document| it.forget(&keys);
             (!changes.is_empty()).then_some((changes, then))
         })
         .await
@@ -322,6 +336,25 @@ impl Store {
         then(&mut self.document());
         Ok(())
     }
+}
+
+impl Document {
+    /// Forgets notes of the open release.
+    fn forget(&mut self, keys: &[String]) {
+        if let Some(release) = &mut self.release
+            && !keys.is_empty()
+        {
+            let release = Arc::make_mut(release);
+            Arc::make_mut(&mut release.notes).retain(|key, _| !keys.contains(key));
+        }
+    }
+}
+
+/// Takes those of the notes away that the open release has.
+fn without(document: &Document, keys: &[String]) -> Changes {
+    let Some(release) = &document.release else { return Changes::new() };
+    let there = keys.iter().filter(|it| release.notes.contains_key(*it));
+    there.map(|key| (format!("note/{}/{key}", release.id), None)).collect()
 }
 
 fn changed(key: &str, value: &impl Serialize) -> Changes {

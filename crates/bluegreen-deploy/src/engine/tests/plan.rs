@@ -177,3 +177,99 @@ async fn what_was_handed_over_goes_back_only_under_the_table_that_it_was_handed_
     assert!(err.to_string().contains("exclusive.hand-over/worker/b"), "{err}");
     assert_eq!(store.pointer().active, B);
 }
+
+/// A release that was prepared and tested, with what its steps have noted, and one more step of another table.
+async fn tested(store: &Store, log: &Log, until: Phase) -> Vec<&'static str> {
+    let before = with_setting("4", prepared_and_tested(log));
+    let report = before.deploy(store, &before.plan(B).unwrap(), until).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Done);
+    let notes = vec![
+        "ran/ecs.enable/worker/b",
+        "task/ecs.enable/worker/b",
+        "progress/ecs.enable/worker/b",
+        "ran/test.lambda/journey/b",
+        "verdict/fit",
+        "bake/fit",
+    ];
+    for note in &notes {
+        store.set_note(note, true.into()).await.unwrap();
+    }
+    store.set_note("ran/aurora.start/orders/b", true.into()).await.unwrap();
+    log.lock().unwrap().clear();
+    notes
+}
+
+fn prepared_and_tested(log: &Log) -> Vec<Probe> {
+    vec![
+        Probe::new("aurora.start", "orders", B, log),
+        Probe::new("ecs.enable", "worker", B, log),
+        Probe::new("test.lambda", "journey", B, log),
+        Probe::new("test.approve", "fit", B, log),
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_changed_and_all_gates_after_it_run_again_and_what_they_have_noted_is_gone() {
+    let (log, store) = (log(), store(A));
+    let notes = tested(&store, &log, Phase::Test).await;
+
+    let after = with_setting("5", prepared_and_tested(&log)).with_replan(true);
+    let report = after.deploy(&store, &after.plan(B).unwrap(), Phase::Test).await.unwrap();
+
+    assert_eq!(report.outcome, Outcome::Done);
+    assert_eq!(
+        logged(&log),
+        ["ecs.enable worker on b", "test.lambda journey on b", "test.approve fit on b"]
+    );
+    let left: Vec<_> = notes.into_iter().filter(|it| store.note(it).is_some()).collect();
+    assert!(left.is_empty(), "{left:?}");
+    assert!(store.note("ran/aurora.start/orders/b").is_some(), "it has not changed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_verdict_on_what_is_to_be_prepared_anew_does_not_wait_for_its_gate() {
+    let (log, store) = (log(), store(A));
+    let before = with_setting("4", prepared_and_tested(&log));
+    before.deploy(&store, &before.plan(B).unwrap(), Phase::Prepare).await.unwrap();
+    store.set_note("verdict/fit", true.into()).await.unwrap();
+
+    let after = with_setting("5", prepared_and_tested(&log)).with_replan(true);
+    after.deploy(&store, &after.plan(B).unwrap(), Phase::Prepare).await.unwrap();
+
+    assert!(store.note("verdict/fit").is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn production_does_not_move_under_a_new_plan_before_what_it_changed_is_prepared_and_tested() {
+    let (log, store) = (log(), store(A));
+    tested(&store, &log, Phase::Test).await;
+
+    let after = with_setting("5", prepared_and_tested(&log)).with_replan(true);
+    let plan = after.plan(B).unwrap();
+    let refused = after.run(&store, &plan, Phase::Promote, Phase::Promote).await.unwrap_err();
+
+    assert!(refused.to_string().contains("`prepare` comes first"), "{refused}");
+    let phases: Vec<Phase> = store.release().unwrap().phases.keys().copied().collect();
+    assert!(phases.is_empty(), "{phases:?}");
+    assert_eq!((store.pointer().active, logged(&log).len()), (A, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gate_that_was_skipped_stays_so_and_after_production_moved_no_note_is_lost() {
+    let (log, store) = (log(), store(A));
+    let notes = tested(&store, &log, Phase::Promote).await;
+
+    let after = with_setting("5", prepared_and_tested(&log)).with_replan(true);
+    after.deploy(&store, &after.plan(B).unwrap(), Phase::Promote).await.unwrap();
+    let skipping = self::store(A);
+    tested(&skipping, &log, Phase::Test).await;
+    let fit = StepId::new("test.approve", "fit", B);
+    let skipped = crate::store::Happened::new(&fit, crate::StepEvent::Skipped, START);
+    skipping.happened(skipped).await.unwrap();
+    let again = with_setting("5", prepared_and_tested(&log)).with_replan(true);
+    again.deploy(&skipping, &again.plan(B).unwrap(), Phase::Test).await.unwrap();
+
+    let lost: Vec<_> = notes.into_iter().filter(|it| store.note(it).is_none()).collect();
+    assert!(lost.is_empty(), "{lost:?}");
+    assert_eq!(logged(&log), ["ecs.enable worker on b", "test.lambda journey on b"]);
+}

@@ -109,7 +109,7 @@ impl Job for OneTask {
 
         let run = Run::of(context, step).await?;
         let task = TaskRun {
-            token: format!("{}-{:016x}-{number}", run.release, hash(&step.key())),
+            token: format!("{}-{:016x}-{number}", run.release, hash(&run.within())),
             started_by: format!("bluegreen/{}", run.release).chars().take(36).collect(),
             environment: run.environment(),
             containers: attempt.essential.clone(),

@@ -90,3 +90,25 @@ async fn a_step_by_itself_has_one_key_of_its_own() {
     assert_eq!(first, second);
     assert!(first.starts_with("alone-") && first.ends_with("/schema.reset/orders/b"), "{first}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_runs_again_because_the_plan_has_changed_has_another_key() {
+    let script = Script::default().ends(0, "").ends(1, "").ends(0, "");
+    let world = World::new(A).outside(&script);
+    let step = reset();
+
+    world.apply(&step).await.unwrap();
+    let happened = crate::store::Happened {
+        void: vec![format!("ran/{}", step.id.key())],
+        ..crate::store::Happened::new(&step.id, crate::StepEvent::Outdated, world.context().now())
+    };
+    world.store.happened(happened).await.unwrap();
+    let seen = world.inspect(&step).await.unwrap();
+    world.apply(&step).await.unwrap_err();
+    world.apply(&step).await.unwrap();
+
+    assert_eq!(seen, not_run());
+    let keys: Vec<_> = script.commands().iter().map(|it| it.environment[2].1.clone()).collect();
+    assert_eq!(keys[0], format!("{RELEASE}/schema.reset/orders/b"));
+    assert_eq!(keys[1..], [format!("{}/2", keys[0]), format!("{}/2", keys[0])]);
+}

@@ -226,6 +226,22 @@ async fn a_failed_task_fails_the_step_and_is_run_anew_when_that_is_tried_again()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_task_that_runs_again_because_the_plan_has_changed_has_another_token() {
+    let (ecs, world) = (Ecs::default(), World::new(A));
+    let step = ecs.step();
+    world.apply(&step).await.unwrap();
+    let happened = crate::store::Happened {
+        void: vec![format!("task/{}", step.id.key())],
+        ..crate::store::Happened::new(&step.id, crate::StepEvent::Outdated, world.context().now())
+    };
+    world.store.happened(happened).await.unwrap();
+
+    world.apply(&step).await.unwrap();
+
+    assert_ne!(ecs.tokens()[0], ecs.tokens()[1]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_task_that_still_runs_after_the_step_has_failed_is_watched_on() {
     let (ecs, world) = (Ecs::default(), World::new(A));
     let step = ecs.step();
