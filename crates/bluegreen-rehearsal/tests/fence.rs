@@ -82,7 +82,7 @@ impl HttpConnector for ConnectingConnector {
 /// Reads the body of a request, as it is done for writing it to the connection.
 async fn read(mut request: HttpRequest) -> Result<HttpRequest, ConnectorError> {
     let read = request.take_body().collect().await;
-    let read = read.map_err(|err| ConnectorError::user(err))?;
+    let read = read.map_err(ConnectorError::user)?;
     *request.body_mut() = read.to_bytes().into();
     Ok(request)
 }
