@@ -206,7 +206,9 @@ async fn a_process_that_is_stopped_past_its_lease_does_nothing_when_it_goes_on()
         assert_eq!(first.code, 4, "{moment}: {first:?}");
         assert!(first.stderr.contains("the lease of this process is lost"), "{first:?}");
         assert!(calls.iter().any(|it| it.contains("TransactWriteItems")), "{calls:?}");
-        assert_eq!(proxy.calls(), calls, "{moment}: it has sent something more");
+        // It looks who has the lease, from outside the fence.
+        let more = proxy.calls().split_off(calls.len());
+        assert!(more.iter().all(|it| it.contains("GetItem")), "{moment}: it has sent {more:?}");
         assert_eq!(shop.items_of_store().await, store, "{moment}: it has written to the store");
         assert_eq!(look(&shop).await, world, "{moment}: it has moved something from {from}");
     }
