@@ -100,6 +100,10 @@ impl Case {
             true => text.replace("[release]\n", "[release]\non-failure = \"undo\"\n"),
             false => text,
         };
+        let mut meddling = meddling;
+        if let Some(it) = meddling.as_mut().filter(|_| random.u8(..5) == 0) {
+            it.what = What::SwitchOff;
+        }
         let case = Self::quiet(seed, text);
         Self { faults, meddling, broken, lease, turns_back, gives_up, stop, back: true, ..case }
     }

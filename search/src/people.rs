@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use bluegreen_core::StackReference;
-use bluegreen_deploy::stack_file::{ConsumerKind, Feed, StackFile, Traffic};
+use bluegreen_deploy::stack_file::{
+    ConsumerKind, DesiredTasks, EcsSettings, Feed, StackFile, Traffic,
+};
 use bluegreen_sim::{Change, Event, World};
 
 /// Something that somebody does in the middle of a release: when so many steps have begun, and later by so long.
@@ -32,6 +34,8 @@ pub(crate) enum What {
     SwitchRule,
     /// A person sets the number of tasks of the active service.
     SetTasks,
+    /// A person switches off a service of the stack that is not active.
+    SwitchOff,
     /// A person switches off an alarm of the stack that is not active, which is off already.
     SwitchAlarm,
 }
@@ -58,7 +62,11 @@ impl Meddling {
             }),
             What::SetTasks => file.ecs.first().map(|it| {
                 let config = &it.settings.config;
-                Change::SetTasks(config.cluster.clone(), config.services.of(active).clone(), 5)
+                Change::SetTasks(config.cluster.clone(), config.services.of(active).clone(), MANY)
+            }),
+            What::SwitchOff => mirrored(file).map(|it| {
+                let service = it.config.services.of(active.partner()).clone();
+                Change::SetTasks(it.config.cluster.clone(), service, 0)
             }),
             What::SwitchAlarm => file.cloudwatch.first().map(|it| {
                 let (prefix, suffix) = it.settings.affixes(active.partner());
@@ -87,16 +95,33 @@ pub(crate) fn provide(world: &mut World, file: &StackFile, stack: StackReference
     }
 }
 
-/// Mends what AWS has broken, and takes back what a person has done wrong. `moves` says that the release is about to
-/// move traffic itself. Returns whether there was anything to mend.
+/// As many tasks as no service has by itself.
+const MANY: u32 = 5;
+
+/// Returns the first services that may run on both stacks.
+fn mirrored(file: &StackFile) -> Option<&EcsSettings> {
+    file.ecs.iter().map(|it| &it.settings).find(|it| it.mode == ConsumerKind::Mirror)
+}
+
+/// Where a release is about to move production.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moves {
+    Nowhere,
+    Forward,
+    Back,
+}
+
+/// Mends what AWS has broken, and takes back what a person has done wrong. `moves` says where the release is about to
+/// move traffic itself, away from `active`. Returns whether there was anything to mend.
 pub(crate) fn mend(
     world: &mut World,
     file: &StackFile,
     active: StackReference,
-    moves: bool,
+    moves: Moves,
     meddled: Option<What>,
 ) -> bool {
     let mut mended = false;
+    let forward = moves == Moves::Forward;
     for it in &file.aurora {
         for stack in StackReference::BOTH {
             let name = it.settings.config.clusters.of(stack);
@@ -106,26 +131,48 @@ pub(crate) fn mend(
             }
         }
     }
-    if file.traffic != Traffic::None && world.traffic.on() != Some(active) && !moves {
+    if file.traffic != Traffic::None && world.traffic.on() != Some(active) && !forward {
         world.arrive(active);
         mended = true;
     }
     // What was switched off by hand, and should be on where production is or is about to be, is switched on again.
     if meddled == Some(What::SwitchRule) {
-        let target = if moves { active.partner() } else { active };
+        let target = if forward { active.partner() } else { active };
         if let Some(it) = file.lambda.first() {
             let rule = |stack| format!("{}-regularly", it.settings.config.functions.of(stack));
             let is_on = |name: &str| world.events.rules().any(|it| it.name == name && it.is_on());
             let wanted = match it.settings.rules {
                 ConsumerKind::Mirror => true,
                 // Never on both: what is not handed over yet is not for people to switch on.
-                ConsumerKind::Exclusive => !moves && !is_on(&rule(target.partner())),
+                ConsumerKind::Exclusive => !forward && !is_on(&rule(target.partner())),
                 ConsumerKind::Off => false,
             };
             if wanted {
                 let change = Change::SwitchRule("default".to_owned(), rule(target), true);
                 world.schedule(Duration::ZERO, Event::Change(change));
             }
+        }
+    }
+    if meddled == Some(What::SwitchOff)
+        && let Some(it) = mirrored(file)
+    {
+        let other = (moves != Moves::Nowhere).then(|| active.partner());
+        for stack in [active].into_iter().chain(other) {
+            let tasks = |stack: StackReference| {
+                let name = it.config.services.of(stack);
+                world.ecs.services().find(|it| it.name == *name).map_or(0, |it| it.desired())
+            };
+            let count = match it.desired_tasks {
+                DesiredTasks::Count(count) => count,
+                DesiredTasks::Match => tasks(stack.partner()).max(MANY),
+            };
+            // Scaling may have brought some of them back by itself.
+            if tasks(stack) >= count {
+                continue;
+            }
+            let (cluster, name) = (it.config.cluster.clone(), it.config.services.of(stack).clone());
+            world.schedule(Duration::ZERO, Event::Change(Change::SetTasks(cluster, name, count)));
+            mended = true;
         }
     }
     // So does the work go back that went with the traffic, where nobody does it any more.

@@ -21,7 +21,7 @@ use crate::{
     breaks::{self, Break},
     case::Turn,
     kept::Mortal,
-    people::{Meddling, mend},
+    people::{Meddling, Moves, mend},
     picture::Picture,
     run::{DEATHS, FOR_EVER, Run, TRIES, complaints, lock},
     stopped::{Stoppable, Switch},
@@ -172,7 +172,11 @@ impl Run<'_> {
             command = if goes_back { Command::Rollback } else { Command::Deploy(Phase::Retire) };
             // Until everything is prepared, a release that finds traffic elsewhere stands still.
             let prepared = |it: &Release| it.phases.contains_key(&Phase::Prepare);
-            let moves = open.is_some_and(|it| it.target != active && !goes_back && prepared(&it));
+            let moves = match open {
+                Some(it) if goes_back && it.target == active => Moves::Back,
+                Some(it) if !goes_back && it.target != active && prepared(&it) => Moves::Forward,
+                _ => Moves::Nowhere,
+            };
             let meddled = lock(&self.seen).checker.meddled;
             mended |= self.account.world(|world| mend(world, self.file, active, moves, meddled));
             attempt += 1;
