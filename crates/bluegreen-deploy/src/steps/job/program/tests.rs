@@ -35,7 +35,8 @@ async fn note(world: &World, host: Option<&str>, process: u32) -> Running {
     let running = Running {
         host: host.map(str::to_owned),
         since: Moment(context.now()),
-        step: Run::of(&context, &step()).await.unwrap().key(),
+        // What other tests run is found on this machine as well.
+        step: format!("{} of {process}", Run::of(&context, &step()).await.unwrap().key()),
         process: Some(process),
     };
     context.set_note(NOTE, &Some(&running)).await.unwrap();
