@@ -138,12 +138,18 @@ fn most_looks<'a>(
         let users = users.filter(|it| it.permissions.iter().any(|it| it.action == action));
         let calls = users.map(|it| {
             let rounds = rounds[&it.step];
-            (rounds.looks - 1 + rounds.acts) * calls_of_a_look(action, &it.step, plan)
+            // What is turned off must be on at the other stack: before `retire`, and before each act.
+            let others = if TURN_OFF.contains(&&*it.step.name) { 1 + rounds.acts } else { 0 };
+            (rounds.looks - 1 + rounds.acts + others) * calls_of_a_look(action, &it.step, plan)
         });
         (action, planned * (1 + GUARDRAILS) + calls.sum::<usize>())
     });
     most.collect()
 }
+
+/// The steps that turn consumers off.
+const TURN_OFF: [&str; 4] =
+    ["ecs.disable", "lambda.disable-mappings", "lambda.disable-rules", "sns.disable"];
 
 /// How often the guardrails look at everything anew: when the release is opened, and before production moves. What
 /// they ask before the old stack is switched off is as little as a second look of the latter.
