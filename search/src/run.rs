@@ -229,8 +229,10 @@ fn told_call(record: &Record) -> String {
 
 impl Run<'_> {
     pub(crate) fn watcher(&self, plan: &Plan, interruption: Interruption) -> Watcher {
+        let undos = plan.steps().into_iter().filter_map(|it| it.step.undo());
+        let steps = plan.steps().into_iter().map(|it| Arc::clone(&it.step));
         let lasts: BTreeMap<StepId, Duration> =
-            plan.steps().iter().map(|it| (it.step.id(), it.step.lasts())).collect();
+            steps.chain(undos).map(|it| (it.id(), it.lasts())).collect();
         let (account, kept, seen) =
             (self.account.clone(), self.kept.clone(), Arc::clone(&self.seen));
         let (file, told) = (self.file.clone(), self.case.told);
