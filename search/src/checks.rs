@@ -284,7 +284,7 @@ impl Checker {
                 world.ecs.services().any(|it| it.name == *name && it.running > 0)
             });
             let exclusive = it.settings.mode == ConsumerKind::Exclusive;
-            if exclusive && runs == [true, true] && !self.tasks_by_hand(&it.name) {
+            if exclusive && runs == [true, true] {
                 on_both.push(format!("the services of {}", it.name));
             }
         }
@@ -297,12 +297,6 @@ impl Checker {
     fn by_hand(&self, name: &str) -> bool {
         let first = self.file.lambda.first().is_some_and(|it| it.name == name);
         first && self.meddled == Some(What::SwitchRule)
-    }
-
-    /// Returns whether a person has set the tasks of the services `name`: those of the first table.
-    fn tasks_by_hand(&self, name: &str) -> bool {
-        let first = self.file.ecs.first().is_some_and(|it| it.name == name);
-        first && self.meddled == Some(What::SetTasks)
     }
 
     /// Returns whether the last step that has switched either side is a hand-over that has not ended.

@@ -60,8 +60,9 @@ impl Meddling {
                 let function = it.settings.config.functions.of(active.partner());
                 Change::SwitchRule("default".to_owned(), format!("{function}-regularly"), false)
             }),
-            What::SetTasks => file.ecs.first().map(|it| {
-                let config = &it.settings.config;
+            // Of those that run on one stack only, nobody sets any: on the wrong stack they would be at work on both.
+            What::SetTasks => mirrored(file).map(|it| {
+                let config = &it.config;
                 Change::SetTasks(config.cluster.clone(), config.services.of(active).clone(), MANY)
             }),
             What::SwitchOff => mirrored(file).map(|it| {
