@@ -4,7 +4,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use bluegreen_core::{Change, Result};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The CodeDeploy calls that a lifecycle hook needs.
 #[cfg_attr(any(test, feature = "test-util"), mockall::automock)]
@@ -37,7 +37,7 @@ pub trait CodeDeployToolkit: fmt::Debug + Send + Sync {
 }
 
 /// The event that CodeDeploy sends to a hook: which deployment, and which run of the hook.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct HookExecution {
     /// The deployment, such as `d-EXAMPLE01`.
