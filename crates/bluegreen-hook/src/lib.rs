@@ -1,5 +1,60 @@
-//! The hook that CodeDeploy and ECS call during their own deployments.
+//! The hook that CodeDeploy and ECS call during their own deployments: parts for whoever writes an own one.
 //!
-//! [`event::Event`] tells the events apart that such a function is called with.
+//! A hook is a Lambda function that is told of a moment in a deployment, and must answer: CodeDeploy by a call
+//! to its API, ECS by what the function returns. **A hook that does not answer costs an hour** with CodeDeploy,
+//! and a rollback with ECS, whatever the reason: an error, a panic, a function that ran out of time, a report
+//! that was throttled. The parts here see to it that the answer is given:
+//!
+//! - [`event::Event`] tells by their shapes what the function is called with;
+//! - [`invocation::Invocation`] knows how much time is left;
+//! - [`answer::codedeploy`] and [`answer::ecs`] do a piece of work and give the answer, whatever happens in it.
+//!
+//! They know nothing of Lambda's runtime: what calls them fills in the [`Invocation`](invocation::Invocation),
+//! with `lambda_runtime` from the context of its `LambdaEvent`.
+//!
+//! ```no_run
+//! use bluegreen_codedeploy::CodeDeployToolkit;
+//! use bluegreen_core::BoxError;
+//! use bluegreen_hook::{
+//!     answer::{self, Answer, EcsAnswer},
+//!     event::Event,
+//!     invocation::Invocation,
+//! };
+//! use serde_json::Value;
+//!
+//! # async fn warm_up(_: &Invocation) -> Result<(), BoxError> { Ok(()) }
+//! /// Handles one call; what it returns is what the function returns.
+//! async fn handle(
+//!     client: &dyn CodeDeployToolkit,
+//!     payload: &Value,
+//!     invocation: &Invocation,
+//! ) -> Result<Value, BoxError> {
+//!     match Event::parse(payload)? {
+//!         Event::CodeDeploy(hook) => {
+//!             // May be done twice, since Lambda may send the event twice: it must be idempotent.
+//!             let work = async {
+//!                 warm_up(invocation).await?;
+//!                 Ok::<_, BoxError>(Answer::Succeeded)
+//!             };
+//!             // An error here is to make the function fail, so that Lambda sends the event again.
+//!             answer::codedeploy(client, hook, invocation, work).await?;
+//!             Ok(Value::Null)
+//!         }
+//!         Event::Ecs(hook) => {
+//!             let work = async {
+//!                 warm_up(invocation).await?;
+//!                 Ok::<_, BoxError>(EcsAnswer::Succeeded)
+//!             };
+//!             let response = answer::ecs(&hook, invocation, work).await;
+//!             Ok(serde_json::to_value(response)?)
+//!         }
+//!         _ => Err("this function is a hook, and nothing else".into()),
+//!     }
+//! }
+//! ```
+//!
+//! The program must not be built with `panic = "abort"`: a panic could not be answered for.
 
+pub mod answer;
 pub mod event;
+pub mod invocation;
