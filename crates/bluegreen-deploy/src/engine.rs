@@ -32,6 +32,7 @@ use crate::{
     outside::Direct,
     stack_file::{GuardrailSettings, OnFailure, PaceSettings, StackFile, Traffic},
     steps::{Hold, Idle, MoveTraffic, SwitchActive},
+    store::hook_key,
     traffic::Movers,
 };
 
@@ -52,6 +53,8 @@ pub struct Engine {
     pub(crate) own_tables: BTreeMap<String, Value>,
     /// Whether an open release goes on under a changed plan.
     pub(crate) replan: bool,
+    /// What a hook has noted of a release before it is opened.
+    pub(crate) opening: BTreeMap<String, Value>,
     pub(crate) pace: PaceSettings,
     pub(crate) traffic: Arc<Movers>,
     pub(crate) outside: Arc<dyn Outside>,
@@ -84,6 +87,7 @@ impl Engine {
             guardrails: file.release.guardrails.clone(),
             own_tables: own_tables(file),
             replan: false,
+            opening: BTreeMap::new(),
             slots: Semaphore::new(file.pace.at_once),
             pace: file.pace.clone(),
             traffic: Arc::new(Movers::new(file.traffic.clone(), folder)),
@@ -125,6 +129,13 @@ impl Engine {
     /// Goes on with an open release although its plan has changed.
     pub fn with_replan(self, replan: bool) -> Self {
         Self { replan, ..self }
+    }
+
+    /// Lets the release that it opens begin with a note of a hook: what [`Store::set_hook_note`] would note of it, in
+    /// the same write that opens it.
+    pub fn with_hook_note(mut self, key: &str, value: Value) -> Self {
+        self.opening.insert(hook_key(key), value);
+        self
     }
 
     /// Returns the steps of a move to the stack `to`, in their order.

@@ -88,6 +88,11 @@ struct About {
     name: String,
 }
 
+/// Keeps what hooks note apart from what steps do.
+pub(crate) fn hook_key(key: &str) -> String {
+    format!("hook/{key}")
+}
+
 /// Who takes the lease, and by which clock.
 #[derive(Clone, Debug)]
 pub struct Owner {
@@ -273,6 +278,16 @@ impl Store {
             Some(release) => release.notes.get(key).cloned(),
             None => self.loose_notes().get(key).cloned(),
         }
+    }
+
+    /// Returns what a hook has noted about the open release.
+    pub fn hook_note(&self, key: &str) -> Option<Value> {
+        self.note(&hook_key(key))
+    }
+
+    /// Returns what is kept for a hook across releases.
+    pub fn kept_for_hook(&self, key: &str) -> Option<Value> {
+        self.remembered(&hook_key(key))
     }
 
     pub(crate) fn remembered(&self, key: &str) -> Option<Value> {

@@ -36,6 +36,26 @@ const TURN_ON: [&str; 5] = [
 const HAND_OVER: &str = "exclusive.hand-over";
 
 impl Engine {
+    /// Returns why the open release must not begin `phase`, before it is begun: all that guardrails object to and
+    /// nobody has let through. It takes the time between the two looks that the stack file gives them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::LeaseLost`] when another process has taken over, and those of the looks.
+    pub async fn objections(
+        &self,
+        store: &Store,
+        plan: &Plan,
+        phase: Phase,
+    ) -> Result<Vec<String>> {
+        let warnings = Mutex::default();
+        tokio::select! {
+            biased;
+            asked = self.not_allowed(store, plan, phase, &warnings) => asked,
+            () = store.keep_lease() => Err(Error::LeaseLost { to: None }),
+        }
+    }
+
     /// Returns why the open release must not begin `phase`: all that guardrails object to and nobody has let
     /// through. Nothing is asked once the phase has begun to change something.
     pub(super) async fn not_allowed(

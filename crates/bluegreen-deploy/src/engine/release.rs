@@ -162,7 +162,10 @@ impl Engine {
                 store.go_on_to(asked).await?;
                 Arc::clone(release)
             }
-            None => store.open_release(to, asked, self.clock.now(), self.written(plan)).await?,
+            None => {
+                let (now, notes) = (self.clock.now(), self.opening.clone());
+                store.open_release(to, asked, now, self.written(plan), notes).await?
+            }
         };
         (self.watcher)(Event::Release { id: release.id.clone(), resumed: open.is_some() });
         if let Some((identities, off)) = identities {

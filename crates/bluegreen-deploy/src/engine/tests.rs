@@ -325,5 +325,8 @@ async fn deploy(engine: &Engine, store: &Store, to: StackReference) -> Report {
 
 /// Opens a release to `to` whose plan nobody has written down.
 async fn open(store: &Store, to: StackReference) {
-    store.open_release(to, Phase::Retire, START, Default::default()).await.unwrap();
+    store
+        .open_release(to, Phase::Retire, START, Default::default(), Default::default())
+        .await
+        .unwrap();
 }

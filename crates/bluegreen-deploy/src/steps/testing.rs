@@ -45,7 +45,13 @@ impl World {
         let pointer = Pointer { active, since: START, reason: "test".to_owned() };
         let store = Store::in_memory("shop", pointer);
         // Memory answers at once.
-        let opened = store.open_release(active.partner(), Phase::Retire, START, Default::default());
+        let opened = store.open_release(
+            active.partner(),
+            Phase::Retire,
+            START,
+            Default::default(),
+            Default::default(),
+        );
         opened.now_or_never().unwrap().unwrap();
         Self::with_store(store)
     }
@@ -56,7 +62,13 @@ impl World {
         let owner = Owner { name: "7 on here".to_owned(), clock: Clock::following_tokio(START) };
         let adopted = Store::adopt(Arc::new(storage), "shop", &owner, pointer);
         let store = adopted.now_or_never().unwrap().unwrap();
-        let opened = store.open_release(active.partner(), Phase::Retire, START, Default::default());
+        let opened = store.open_release(
+            active.partner(),
+            Phase::Retire,
+            START,
+            Default::default(),
+            Default::default(),
+        );
         opened.now_or_never().unwrap().unwrap();
         Self::with_store(store)
     }

@@ -320,6 +320,32 @@ impl Storage for DynamoDbStorage {
         }
     }
 
+    /// Asks for a transaction of all kinds of writes, on a condition that nothing can meet.
+    async fn may_write(&self) -> Result<()> {
+        const IMPOSSIBLE: &str = "attribute_exists(pk) AND attribute_not_exists(pk)";
+        let key = |name: &str| self.key(&format!("check/{name}"));
+        let put = Put::builder().table_name(&self.table).set_item(Some(key("put")));
+        let delete = Delete::builder().table_name(&self.table).set_key(Some(key("delete")));
+        let update = Update::builder().table_name(&self.table).set_key(Some(key("update")));
+        let update = update.update_expression("SET checked = :checked");
+        let update = update.expression_attribute_values(":checked", AttributeValue::Bool(true));
+        let incomplete = |err| self.foreign(format!("cannot be asked: {err}"));
+        let put = put.condition_expression(IMPOSSIBLE).build().map_err(incomplete)?;
+        let delete = delete.condition_expression(IMPOSSIBLE).build().map_err(incomplete)?;
+        let update = update.condition_expression(IMPOSSIBLE).build().map_err(incomplete)?;
+        let items = vec![
+            TransactWriteItem::builder().put(put).build(),
+            TransactWriteItem::builder().delete(delete).build(),
+            TransactWriteItem::builder().update(update).build(),
+        ];
+        let sent = self.client.transact_write_items().set_transact_items(Some(items)).send().await;
+        let Err(err) = sent else { return Ok(()) };
+        match err.as_service_error() {
+            Some(TransactWriteItemsError::TransactionCanceledException(_)) => Ok(()),
+            _ => Err(self.error("dynamodb:TransactWriteItems", err)),
+        }
+    }
+
     async fn holder(&self) -> Result<Option<Holder>> {
         Ok(self.lease_item().await?.and_then(LeaseItem::holder))
     }

@@ -48,6 +48,16 @@ pub trait Storage: fmt::Debug + Send + Sync {
     /// not known whether the write has been made.
     async fn write(&self, lease: &Lease, changes: &Changes) -> Result<()>;
 
+    /// Asks whether whoever asks may write, and writes nothing; nothing is asked where that does not depend on who
+    /// asks.
+    ///
+    /// # Errors
+    ///
+    /// Why not, with the permission that is lacking.
+    async fn may_write(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Returns who holds the lease.
     async fn holder(&self) -> Result<Option<Holder>>;
 

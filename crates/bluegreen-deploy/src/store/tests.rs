@@ -57,7 +57,7 @@ fn happened(step: &StepId, event: StepEvent) -> Happened<'_> {
 }
 
 async fn open_release(store: &Store) -> Arc<Release> {
-    store.open_release(B, Phase::Retire, NOW, Default::default()).await.unwrap()
+    store.open_release(B, Phase::Retire, NOW, Default::default(), Default::default()).await.unwrap()
 }
 
 #[tokio::test]
@@ -108,13 +108,24 @@ async fn past_releases_are_listed_and_shown_after_the_next_was_opened() {
     for second in 0..2 {
         let at = NOW + Duration::from_secs(second);
         ids.push(
-            store.open_release(B, Phase::Retire, at, Default::default()).await.unwrap().id.clone(),
+            store
+                .open_release(B, Phase::Retire, at, Default::default(), Default::default())
+                .await
+                .unwrap()
+                .id
+                .clone(),
         );
         store.happened(happened(&enable(), StepEvent::Started)).await.unwrap();
         store.close_release(Outcome::Done, at).await.unwrap();
     }
     let open = store
-        .open_release(A, Phase::Retire, NOW + Duration::from_secs(9), Default::default())
+        .open_release(
+            A,
+            Phase::Retire,
+            NOW + Duration::from_secs(9),
+            Default::default(),
+            Default::default(),
+        )
         .await
         .unwrap();
 
@@ -330,7 +341,7 @@ async fn who_only_reads_does_not_write() {
 async fn a_release_of_before_it_was_kept_how_far_to_go_goes_the_whole_way() {
     let folder = folder();
     let store = adopted(&folder, A).await;
-    store.open_release(B, Phase::Test, NOW, Default::default()).await.unwrap();
+    store.open_release(B, Phase::Test, NOW, Default::default(), Default::default()).await.unwrap();
     drop(store);
     let path = folder.path().join("shop.json");
     let text = fs::read_to_string(&path).unwrap();
@@ -419,8 +430,9 @@ async fn live(storage: Arc<dyn Storage>) -> usize {
         writes += usize::from(result.is_ok());
         result.is_ok()
     };
-    let _ = count(store.open_release(B, Phase::Retire, NOW, plan).await.map(|_| ()))
-        && count(store.happened(happened(&step, StepEvent::Started)).await)
+    let _ = count(
+        store.open_release(B, Phase::Retire, NOW, plan, Default::default()).await.map(|_| ()),
+    ) && count(store.happened(happened(&step, StepEvent::Started)).await)
         && count(store.happened(happened(&step, StepEvent::Succeeded)).await)
         && count(store.switch(B, NOW, "release").await)
         && count(store.close_release(Outcome::Done, NOW).await);
@@ -482,4 +494,25 @@ async fn a_store_whose_process_was_killed_at_any_stage_of_any_write_opens_and_te
         7 * 5,
         "six writes, of which the last replaces two files, of five stages each"
     );
+}
+
+#[tokio::test]
+async fn what_a_hook_notes_is_apart_from_the_steps_notes_and_ends_with_the_release() {
+    let folder = folder();
+    let store = adopted(&folder, A).await;
+    let notes = BTreeMap::from([(hook_key("web"), json!("d-1"))]);
+    store.open_release(B, Phase::Retire, NOW, Default::default(), notes).await.unwrap();
+    store.set_hook_note("api", json!("d-2")).await.unwrap();
+    store.keep_for_hook("called", json!("12:00")).await.unwrap();
+    store.keep_for_hook("called", json!("12:05")).await.unwrap();
+
+    let read = opened(&folder).await.unwrap().unwrap();
+
+    assert_eq!(read.hook_note("web"), Some(json!("d-1")));
+    assert_eq!(read.hook_note("api"), Some(json!("d-2")));
+    assert_eq!(read.note("web"), None);
+    store.close_release(Outcome::Done, NOW).await.unwrap();
+    let read = opened(&folder).await.unwrap().unwrap();
+    assert_eq!(read.hook_note("web"), None);
+    assert_eq!(read.kept_for_hook("called"), Some(json!("12:05")));
 }

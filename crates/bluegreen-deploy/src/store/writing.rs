@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     About, Changes, Document, Ending, Journal, Moment, Pointer, Release, Remembered, SCHEMA,
-    StepEvent, Store, Word, release::release_id,
+    StepEvent, Store, Word, hook_key, release::release_id,
 };
 use crate::{Error, Outcome, Phase, Result, StepId};
 
@@ -66,21 +66,28 @@ impl Store {
         .await
     }
 
-    /// Opens a release to `target`, up to `until`, with a plan that was written down as `plan`.
+    /// Opens a release to `target`, up to `until`, with a plan that was written down as `plan` and what was noted of
+    /// it before.
     pub(crate) async fn open_release(
         &self,
         target: StackReference,
         until: Phase,
         now: SystemTime,
         plan: (String, BTreeMap<String, Value>),
+        notes: BTreeMap<String, Value>,
     ) -> Result<Arc<Release>> {
         let (hash, tables) = plan;
-        let release = Arc::new(self.new_release(target, until, now, hash, None));
+        let mut release = self.new_release(target, until, now, hash, None);
+        release.notes = Arc::new(notes);
+        let release = Arc::new(release);
         let opened = Arc::clone(&release);
         self.write(|_| {
             let mut changes = changed(&format!("release/{}", release.id), release.as_ref());
             changes.extend(changed("open", &release.id));
             changes.extend(written_plan(&release.id, tables));
+            for (key, value) in release.notes.iter() {
+                changes.extend(changed(&format!("note/{}/{key}", release.id), value));
+            }
             let then = move |it: &mut Document| it.release = Some(release);
             Some((changes, then))
         })
@@ -299,6 +306,19 @@ impl Store {
             (!better).then(|| memorised(key, entry))
         })
         .await
+    }
+
+    /// Notes something about the open release for a hook, under a key of its own; without a release, until this store
+    /// is closed.
+    pub async fn set_hook_note(&self, key: &str, value: Value) -> Result<()> {
+        self.set_note(&hook_key(key), value).await
+    }
+
+    /// Keeps something for a hook across releases, in place of what was kept before under that key.
+    pub async fn keep_for_hook(&self, key: &str, value: Value) -> Result<()> {
+        let entry = Remembered { value, finished: true, model: false };
+        let key = hook_key(key);
+        self.write(|_| Some(memorised(&key, entry))).await
     }
 
     /// Says who writes.

@@ -179,7 +179,10 @@ async fn a_way_back_that_was_interrupted_goes_on_under_its_own_plan() {
 async fn in_a_folder_the_release_that_was_reversed_is_past_and_the_other_one_is_open() {
     let folder = tempfile::tempdir().unwrap();
     let store = adopted(folder.path(), A).await;
-    store.open_release(B, Phase::Retire, START, Default::default()).await.unwrap();
+    store
+        .open_release(B, Phase::Retire, START, Default::default(), Default::default())
+        .await
+        .unwrap();
     let before = store.release().unwrap().id.clone();
 
     store.reverse_release(START + Duration::from_secs(1), Default::default()).await.unwrap();

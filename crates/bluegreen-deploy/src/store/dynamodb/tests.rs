@@ -341,3 +341,37 @@ async fn a_table_that_is_not_there_is_named_with_what_makes_it_whatever_is_asked
     }
     assert_eq!(waits, Look::Waiting("table releases is not there yet".to_owned()));
 }
+
+#[tokio::test]
+async fn whoever_may_write_is_told_so_by_a_condition_that_nothing_meets() {
+    let asks = mock!(Client::transact_write_items)
+        .match_requests(|it| {
+            let impossible = |it: &str| it == "attribute_exists(pk) AND attribute_not_exists(pk)";
+            let conditions = it.transact_items().iter().flat_map(|it| {
+                let put = it.put().and_then(Put::condition_expression);
+                let delete = it.delete().and_then(Delete::condition_expression);
+                let update = it.update().and_then(Update::condition_expression);
+                [put, delete, update]
+            });
+            conditions.flatten().filter(|it| impossible(it)).count() == 3
+        })
+        .then_http_response(|| cancelled(json!(null)));
+
+    let asked = storage(&[&asks]).may_write().await;
+
+    assert!(asked.is_ok(), "{asked:?}");
+}
+
+#[tokio::test]
+async fn whoever_may_not_write_is_told_what_is_lacking() {
+    let denied = mock!(Client::transact_write_items).then_http_response(|| {
+        let message =
+            "User: hook is not authorized to perform: dynamodb:DeleteItem on resource: releases";
+        refusal("AccessDeniedException", json!({ "message": message }))
+    });
+
+    let err = storage(&[&denied]).may_write().await.unwrap_err();
+
+    assert!(chain(&err).contains("dynamodb:"), "{}", chain(&err));
+    assert!(matches!(err, Error::Toolkit(CallError::AccessDenied { .. })), "{err:?}");
+}
