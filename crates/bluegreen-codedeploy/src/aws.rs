@@ -1,5 +1,9 @@
 //! [`AwsCodeDeployToolkit`], the SDK behind [`CodeDeployToolkit`].
 
+mod deployment;
+mod revision;
+mod target;
+
 use std::{error, time::Duration};
 
 use async_trait::async_trait;
@@ -7,16 +11,14 @@ use aws_sdk_codedeploy::{
     Client,
     config::{Builder, retry::RetryConfig, timeout::TimeoutConfig},
     error::{ProvideErrorMetadata, SdkError},
-    types::{DeploymentTarget, LifecycleEvent, LifecycleEventStatus},
+    types::LifecycleEventStatus,
 };
 use aws_types::SdkConfig;
 use bluegreen_core::{Change, Error, Result};
 
-use crate::{CodeDeployToolkit, HookExecution, HookStatus};
+use crate::{CodeDeployToolkit, Deployment, DeploymentGroup, HookExecution, HookStatus, Target};
 
 const REPORT: &str = "codedeploy:PutLifecycleEventHookExecutionStatus";
-const LIST: &str = "codedeploy:ListDeploymentTargets";
-const GET: &str = "codedeploy:BatchGetDeploymentTargets";
 
 /// How often a call is tried. A report that does not arrive keeps a deployment waiting for an hour.
 const ATTEMPTS: u32 = 10;
@@ -27,9 +29,6 @@ const ATTEMPT: Duration = Duration::from_secs(10);
 /// How long a call may take with all its attempts: those take a hundred seconds, and the pauses between
 /// them, which the SDK lets grow up to 20 s each, not quite two minutes.
 const OPERATION: Duration = Duration::from_secs(5 * 60);
-
-/// The most targets that AWS describes in a call.
-const MOST_TARGETS: usize = 25;
 
 /// Answers [`CodeDeployToolkit`] from AWS.
 #[derive(Clone, Debug)]
@@ -59,30 +58,6 @@ impl AwsCodeDeployToolkit {
     pub fn from_client(client: Client) -> Self {
         Self { client }
     }
-
-    /// Lists the targets of a deployment; one that has not started has none. The SDK has no
-    /// paginator for this call.
-    async fn target_ids(&self, deployment_id: &str) -> Result<Vec<String>> {
-        let mut ids = Vec::new();
-        let mut token = None;
-        loop {
-            let request = self
-                .client
-                .list_deployment_targets()
-                .deployment_id(deployment_id)
-                .set_next_token(token.take());
-            let page = match request.send().await {
-                Ok(page) => page,
-                Err(err) if has_not_started(&err) => return Ok(Vec::new()),
-                Err(err) => return Err(failure(LIST, deployment_id, err)),
-            };
-            ids.extend(page.target_ids.unwrap_or_default());
-            token = page.next_token.filter(|it| !it.is_empty());
-            if token.is_none() {
-                return Ok(ids);
-            }
-        }
-    }
 }
 
 #[async_trait]
@@ -110,46 +85,29 @@ impl CodeDeployToolkit for AwsCodeDeployToolkit {
     }
 
     async fn running_lifecycle_event(&self, deployment_id: &str) -> Result<Option<String>> {
-        let incomplete = |missing| Error::Incomplete { operation: GET, missing };
-        for ids in self.target_ids(deployment_id).await?.chunks(MOST_TARGETS) {
-            let request = self
-                .client
-                .batch_get_deployment_targets()
-                .deployment_id(deployment_id)
-                .set_target_ids(Some(ids.to_vec()));
-            let output = match request.send().await {
-                Ok(output) => output,
-                Err(err) if has_not_started(&err) => return Ok(None),
-                Err(err) => return Err(failure(GET, deployment_id, err)),
-            };
-
-            let targets = output.deployment_targets();
-            let running = targets
-                .iter()
-                .flat_map(events)
-                .find(|it| it.status() == Some(&LifecycleEventStatus::InProgress));
-            if let Some(event) = running {
-                let name = event.lifecycle_event_name();
-                let name = name.ok_or_else(|| incomplete("the name of the lifecycle event"))?;
-                return Ok(Some(name.to_owned()));
-            }
-            // A target that was left out may be the one whose event is running.
-            if targets.len() < ids.len() {
-                return Err(incomplete("every target of the deployment"));
-            }
-        }
-        Ok(None)
+        let target = self.look_at_target(deployment_id).await?;
+        Ok(target.and_then(|it| it.running).map(|it| it.name))
     }
-}
 
-fn events(target: &DeploymentTarget) -> impl Iterator<Item = &LifecycleEvent> {
-    let ecs = target.ecs_target().map(|it| it.lifecycle_events()).unwrap_or_default();
-    let lambda = target.lambda_target().map(|it| it.lifecycle_events()).unwrap_or_default();
-    ecs.iter().chain(lambda)
-}
+    async fn deployment(&self, id: &str) -> Result<Deployment> {
+        self.get_deployment(id).await
+    }
 
-fn has_not_started<E: ProvideErrorMetadata>(err: &SdkError<E>) -> bool {
-    err.code() == Some("DeploymentNotStartedException")
+    async fn target(&self, deployment_id: &str) -> Result<Option<Target>> {
+        self.look_at_target(deployment_id).await
+    }
+
+    async fn under_way(&self, application: &str, deployment_group: &str) -> Result<Vec<String>> {
+        self.list_under_way(application, deployment_group).await
+    }
+
+    async fn deployment_group(
+        &self,
+        application: &str,
+        deployment_group: &str,
+    ) -> Result<DeploymentGroup> {
+        self.get_deployment_group(application, deployment_group).await
+    }
 }
 
 fn failure<E>(operation: &'static str, deployment_id: &str, err: SdkError<E>) -> Error

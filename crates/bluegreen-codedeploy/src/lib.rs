@@ -1,7 +1,8 @@
-//! Report the result of a CodeDeploy lifecycle hook.
+//! Report the result of a CodeDeploy lifecycle hook, and look at deployments.
 //!
 //! [`CodeDeployToolkit`] is the small set of calls that a hook needs; [`AwsCodeDeployToolkit`]
-//! answers them from AWS. [`HookExecution`] is the event that CodeDeploy sends to the hook.
+//! answers them from AWS. [`HookExecution`] is the event that CodeDeploy sends to the hook, [`Deployment`] what it is
+//! about and [`Target`] how far that is.
 //!
 //! ```no_run
 //! use bluegreen_codedeploy::{AwsCodeDeployToolkit, CodeDeployToolkit, HookExecution, HookStatus};
@@ -26,4 +27,7 @@ mod toolkit;
 pub use aws::AwsCodeDeployToolkit;
 #[cfg(any(test, feature = "test-util"))]
 pub use toolkit::MockCodeDeployToolkit;
-pub use toolkit::{CodeDeployToolkit, HookExecution, HookStatus};
+pub use toolkit::{
+    CodeDeployToolkit, Deployment, DeploymentGroup, DeploymentStatus, HookExecution, HookStatus,
+    LifecycleEvent, Revision, Target, TaskSetLabel, TaskSetTraffic,
+};

@@ -1,10 +1,14 @@
 //! [`CodeDeployToolkit`], the CodeDeploy calls that a lifecycle hook needs, and what they answer.
 
+mod deployment;
+
 use std::fmt;
 
 use async_trait::async_trait;
 use bluegreen_core::{Change, Result};
 use serde::{Deserialize, Serialize};
+
+pub use self::deployment::*;
 
 /// The CodeDeploy calls that a lifecycle hook needs.
 #[cfg_attr(any(test, feature = "test-util"), mockall::automock)]
@@ -34,6 +38,49 @@ pub trait CodeDeployToolkit: fmt::Debug + Send + Sync {
     ///
     /// `NotFound` for an unknown deployment.
     async fn running_lifecycle_event(&self, deployment_id: &str) -> Result<Option<String>>;
+
+    /// Returns the deployment `id`: what of, by whom, how far it is.
+    ///
+    /// Calls `codedeploy:GetDeployment`.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` for an unknown deployment; `Incomplete` when the answer lacks application, group, platform, status
+    /// or creator. A revision that cannot be read is none: see [`Revision::Elsewhere`].
+    async fn deployment(&self, id: &str) -> Result<Deployment>;
+
+    /// Returns what the deployment works on, as it is now; `None` when it has not started. Deployments of ECS services
+    /// and of Lambda functions are understood.
+    ///
+    /// Calls `codedeploy:ListDeploymentTargets` and `codedeploy:BatchGetDeploymentTargets`.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` for an unknown deployment; `Incomplete` when the answer lacks a target, the name of the running event,
+    /// or id or label of a task set.
+    async fn target(&self, deployment_id: &str) -> Result<Option<Target>>;
+
+    /// Returns the ids of the deployments of a group that have not ended, in AWS's order: the newest first.
+    ///
+    /// Calls `codedeploy:ListDeployments`, once for each page.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` for an unknown application or group.
+    async fn under_way(&self, application: &str, deployment_group: &str) -> Result<Vec<String>>;
+
+    /// Returns a deployment group.
+    ///
+    /// Calls `codedeploy:GetDeploymentGroup`.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` for an unknown application or group; `Incomplete` when the answer lacks the service role.
+    async fn deployment_group(
+        &self,
+        application: &str,
+        deployment_group: &str,
+    ) -> Result<DeploymentGroup>;
 }
 
 /// The event that CodeDeploy sends to a hook: which deployment, and which run of the hook.

@@ -1,6 +1,7 @@
 //! [`AwsEcsToolkit`], the SDK behind [`EcsToolkit`].
 
 mod task;
+mod traffic;
 
 use std::error;
 
@@ -20,7 +21,7 @@ use aws_types::SdkConfig;
 use bluegreen_core::{Change, Error, Result, StackReference, ensure_valid};
 use futures::future;
 
-pub use self::task::AwsEcsTaskToolkit;
+pub use self::{task::AwsEcsTaskToolkit, traffic::AwsEcsTrafficToolkit};
 use crate::{EcsConfig, EcsToolkit, Service, ServiceScaling, Suspended};
 
 const DESCRIBE_SERVICES: &str = "ecs:DescribeServices";

@@ -1,4 +1,5 @@
-//! [`EcsConfig`], the services of a pair of stacks, and [`EcsTaskConfig`], tasks of theirs that run once.
+//! [`EcsConfig`], the services of a pair of stacks, [`EcsTaskConfig`], tasks of theirs that run once, and
+//! [`EcsTrafficConfig`], a service that ECS or CodeDeploy moves from one stack to the other.
 
 use bluegreen_core::{ConfigProblem, Pair, ToolkitConfig, check_pair};
 use serde::Deserialize;
@@ -62,6 +63,30 @@ pub struct EcsTaskConfig {
     pub security_groups: Vec<String>,
     /// Whether the task gets a public IP address; AWS's default when left out.
     pub assign_public_ip: Option<bool>,
+}
+
+/// A service whose deployments move traffic from one stack to the other.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct EcsTrafficConfig {
+    /// The name of the cluster that runs it.
+    pub cluster: String,
+    /// The name (not the ARN) of the service.
+    pub service: String,
+}
+
+impl ToolkitConfig for EcsTrafficConfig {
+    fn check(&self) -> Vec<ConfigProblem> {
+        let names = [("cluster", &self.cluster, "cluster"), ("service", &self.service, "service")];
+        let is_name = |it: &str| !it.is_empty() && it.trim() == it && !it.contains([':', '/']);
+        let wrong = names.into_iter().filter(|(_, name, _)| !is_name(name));
+        wrong
+            .map(|(key, name, what)| {
+                let expected = format!("expected the name of an ECS {what}, not an ARN");
+                ConfigProblem::new(key, format!("`{name}` is not a name: {expected}"))
+            })
+            .collect()
+    }
 }
 
 /// What provides the capacity for a task.
@@ -181,6 +206,21 @@ mod tests {
     #[test]
     fn one_service_for_both_stacks_is_a_problem() {
         assert_eq!(check("shop", "worker", "worker").len(), 1);
+    }
+
+    #[test]
+    fn the_service_that_traffic_goes_through_is_named_and_no_arn() {
+        let config = |cluster: &str, service: &str| EcsTrafficConfig {
+            cluster: cluster.to_owned(),
+            service: service.to_owned(),
+        };
+        let keys = |it: &EcsTrafficConfig| -> Vec<String> {
+            it.check().into_iter().map(|it| it.key).collect()
+        };
+
+        assert_eq!(config("shop", "web").check(), []);
+        assert_eq!(keys(&config("", " web")), ["cluster", "service"]);
+        assert_eq!(keys(&config("shop", "service/shop/web")), ["service"]);
     }
 
     fn tasks(more: &str) -> EcsTaskConfig {

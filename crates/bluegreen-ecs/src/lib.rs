@@ -3,7 +3,8 @@
 //! [`EcsToolkit`] is the small set of calls that a deployment needs; [`AwsEcsToolkit`] answers
 //! them from AWS for the services that an [`EcsConfig`] names. [`Service`] is what it sees of one.
 //! [`EcsTaskToolkit`] and [`AwsEcsTaskToolkit`] are the same for the tasks that an [`EcsTaskConfig`] names,
-//! which run once.
+//! which run once. [`EcsTrafficToolkit`] and [`AwsEcsTrafficToolkit`] look at the one service of an
+//! [`EcsTrafficConfig`], whose deployments move traffic from one stack to the other.
 //!
 //! ```no_run
 //! use bluegreen_core::StackReference;
@@ -20,17 +21,19 @@
 //!
 //! # Features
 //!
-//! - `test-util`: `MockEcsToolkit` and `MockEcsTaskToolkit`, for the tests of crates that use the toolkit.
+//! - `test-util`: `MockEcsToolkit`, `MockEcsTaskToolkit` and `MockEcsTrafficToolkit`, for the tests of crates that use the toolkit.
 
 mod aws;
 mod config;
 mod toolkit;
 
-pub use aws::{AwsEcsTaskToolkit, AwsEcsToolkit};
+pub use aws::{AwsEcsTaskToolkit, AwsEcsToolkit, AwsEcsTrafficToolkit};
 pub use bluegreen_core::Suspended;
-pub use config::{EcsConfig, EcsTaskConfig, LaunchType};
+pub use config::{EcsConfig, EcsTaskConfig, EcsTrafficConfig, LaunchType};
 pub use toolkit::{
-    Container, EcsTaskToolkit, EcsToolkit, Service, ServiceScaling, Task, TaskDefinition, TaskRun,
+    BoundDefinition, Container, EcsTaskToolkit, EcsToolkit, EcsTrafficToolkit, HookSetting,
+    RevisionTraffic, Service, ServiceDeployment, ServiceDeploymentStatus, ServiceRevision,
+    ServiceScaling, Task, TaskDefinition, TaskRun, TaskSet, TrafficService,
 };
 #[cfg(any(test, feature = "test-util"))]
-pub use toolkit::{MockEcsTaskToolkit, MockEcsToolkit};
+pub use toolkit::{MockEcsTaskToolkit, MockEcsToolkit, MockEcsTrafficToolkit};

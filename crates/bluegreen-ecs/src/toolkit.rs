@@ -1,6 +1,7 @@
 //! [`EcsToolkit`], the ECS and Application Auto Scaling calls that a deployment needs.
 
 mod task;
+mod traffic;
 
 use std::fmt;
 
@@ -8,8 +9,14 @@ use async_trait::async_trait;
 use bluegreen_core::{Change, Result, StackReference, Suspended};
 
 #[cfg(any(test, feature = "test-util"))]
-pub use self::task::MockEcsTaskToolkit;
-pub use self::task::{Container, EcsTaskToolkit, Task, TaskDefinition, TaskRun};
+pub use self::{task::MockEcsTaskToolkit, traffic::MockEcsTrafficToolkit};
+pub use self::{
+    task::{Container, EcsTaskToolkit, Task, TaskDefinition, TaskRun},
+    traffic::{
+        BoundDefinition, EcsTrafficToolkit, HookSetting, RevisionTraffic, ServiceDeployment,
+        ServiceDeploymentStatus, ServiceRevision, TaskSet, TrafficService,
+    },
+};
 
 /// The ECS and Application Auto Scaling calls that a deployment needs.
 #[cfg_attr(any(test, feature = "test-util"), mockall::automock)]

@@ -5,6 +5,7 @@ mod mapping;
 mod mappings;
 mod metrics;
 mod rules;
+mod traffic;
 
 #[cfg(test)]
 mod fixture;
@@ -25,6 +26,7 @@ use bluegreen_core::{
 use futures::{StreamExt, stream};
 use tokio::sync::OnceCell;
 
+pub use self::traffic::AwsLambdaTrafficToolkit;
 use crate::{
     Alias, Datapoint, EventSourceMapping, Function, Invocation, LambdaConfig, LambdaToolkit,
     Metric, NewMapping, Rule, check_function,

@@ -2,7 +2,8 @@
 //!
 //! [`LambdaToolkit`] is the small set of calls that a deployment needs; [`AwsLambdaToolkit`] answers
 //! them from AWS for the functions that a [`LambdaConfig`] names. [`EventSourceMapping`] and [`Rule`]
-//! are what it finds and switches.
+//! are what it finds and switches. [`LambdaTrafficToolkit`] and [`AwsLambdaTrafficToolkit`] look at a function whose
+//! alias moves from one stack to the other.
 //!
 //! ```no_run
 //! use bluegreen_core::{Selection, StackReference};
@@ -18,18 +19,17 @@
 //!
 //! # Features
 //!
-//! - `test-util`: `MockLambdaToolkit`, for the tests of crates that use the toolkit.
+//! - `test-util`: `MockLambdaToolkit` and `MockLambdaTrafficToolkit`, for the tests of crates that use the toolkit.
 
 mod aws;
 mod config;
 mod toolkit;
 
-pub use aws::AwsLambdaToolkit;
+pub use aws::{AwsLambdaToolkit, AwsLambdaTrafficToolkit};
 pub use config::{LambdaConfig, check_function, check_functions};
-pub use toolkit::LambdaToolkit;
-#[cfg(any(test, feature = "test-util"))]
-pub use toolkit::MockLambdaToolkit;
 pub use toolkit::{
-    Alias, Datapoint, EventSourceMapping, Function, Invocation, MappingState, Metric, NewMapping,
-    Rule, StartingPosition,
+    Alias, Datapoint, EventSourceMapping, Function, Invocation, LambdaToolkit,
+    LambdaTrafficToolkit, MappingState, Metric, NewMapping, Rule, StartingPosition,
 };
+#[cfg(any(test, feature = "test-util"))]
+pub use toolkit::{MockLambdaToolkit, MockLambdaTrafficToolkit};

@@ -9,8 +9,12 @@ use std::{
 use async_trait::async_trait;
 use bluegreen_core::{Change, Result, Selection, StackReference, Switched};
 
+mod traffic;
 mod types;
 
+pub use traffic::LambdaTrafficToolkit;
+#[cfg(any(test, feature = "test-util"))]
+pub use traffic::MockLambdaTrafficToolkit;
 pub use types::*;
 
 /// The Lambda, EventBridge and CloudWatch calls that a deployment needs.

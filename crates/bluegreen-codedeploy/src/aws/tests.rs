@@ -15,7 +15,7 @@ use aws_sdk_codedeploy::{
             PutLifecycleEventHookExecutionStatusOutput,
         },
     },
-    types::EcsTarget,
+    types::{DeploymentTarget, EcsTarget, LifecycleEvent},
 };
 use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 use aws_smithy_runtime_api::client::{
@@ -25,7 +25,7 @@ use aws_smithy_runtime_api::client::{
 use aws_smithy_types::body::SdkBody;
 use serde_json::{Value, json};
 
-use super::*;
+use super::{target::GET, *};
 
 fn toolkit(rules: &[&Rule]) -> AwsCodeDeployToolkit {
     AwsCodeDeployToolkit::from_client(mock_client!(aws_sdk_codedeploy, RuleMode::MatchAny, rules))
