@@ -16,7 +16,13 @@ use crate::stages::Counts;
 pub(crate) fn cargo<const N: usize>(root: &Path, arguments: [&str; N]) -> Command {
     let mut command = Command::new("cargo");
     command.current_dir(root).args(arguments);
-    // What `cargo run` tells about this program would make build scripts run again.
+    forget_own(&mut command);
+    command
+}
+
+/// Takes out of the command's environment what `cargo run` tells about this program: it would make build
+/// scripts run again.
+pub(crate) fn forget_own(command: &mut Command) {
     for (name, _) in env::vars_os() {
         let own = name.to_str().is_some_and(|it| {
             ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|own| it.starts_with(own))
@@ -25,7 +31,6 @@ pub(crate) fn cargo<const N: usize>(root: &Path, arguments: [&str; N]) -> Comman
             command.env_remove(name);
         }
     }
-    command
 }
 
 /// Runs `command` to its end.

@@ -8,6 +8,7 @@ mod cargo;
 mod ci;
 mod demo;
 mod emulators;
+mod package;
 mod python;
 mod shop;
 mod simulate;
@@ -47,6 +48,11 @@ enum Chore {
     },
     /// Measures how well the steps of the shop overlap, in emulators that answer after 50 ms.
     Bench,
+    /// Packs the hook Lambda for deployment: `target/lambda/<processor>/bootstrap.zip`.
+    Package {
+        #[command(flatten)]
+        wanted: package::Wanted,
+    },
     /// Searches for releases that harm, in simulated accounts; every failure is told with the command that
     /// shows it again.
     Simulate {
@@ -77,6 +83,7 @@ fn run(chore: Chore, root: &Path) -> Result<()> {
         Chore::Ci => ci::run(root),
         Chore::Demo { keep } => demo::run(root, keep),
         Chore::Bench => bench::run(root),
+        Chore::Package { wanted } => package::run(root, &wanted),
         Chore::Simulate { arguments } => simulate::run(root, &arguments),
         Chore::Tree => tree::check(root),
         Chore::Tidy => tidy::check(root),

@@ -1,7 +1,7 @@
 //! Installs what is written in Python, the emulators and the AWS CLI, under `target/`.
 
 use std::{
-    fs,
+    env, fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -39,6 +39,22 @@ pub(crate) const AWS_CLI: Packages = Packages {
     modules: "awscli",
 };
 
+/// What packs the hook, and plays AWS Lambda to it; brings the linker for the other processor.
+pub(crate) const CARGO_LAMBDA: Packages = Packages {
+    name: "cargo-lambda",
+    requirements: include_str!("../cargo-lambda.txt"),
+    direct: &["cargo-lambda==1.9.2"],
+    modules: "ziglang",
+};
+
+/// What checks templates of CloudFormation.
+pub(crate) const CFN_LINT: Packages = Packages {
+    name: "cfn-lint",
+    requirements: include_str!("../cfn-lint.txt"),
+    direct: &["cfn-lint==1.58.0"],
+    modules: "cfnlint",
+};
+
 /// Runs a module that ends when its standard input does, so that it outlives nobody who holds the other end.
 const LEASHED: &str = "\
 import os, runpy, sys, threading
@@ -64,6 +80,32 @@ impl Python {
             command.args(["-m", name]).stdin(Stdio::null());
         }
         command
+    }
+
+    /// Returns where the program `name` is that the packages have brought.
+    pub(crate) fn script(&self, name: &str) -> PathBuf {
+        match &self.packages {
+            Some(packages) => packages.join("bin").join(name),
+            None => self.program.with_file_name(name),
+        }
+    }
+
+    /// Returns the command that runs the program `name` of the packages, which finds their other programs.
+    ///
+    /// # Errors
+    ///
+    /// When the search path of this process cannot be extended.
+    pub(crate) fn run(&self, name: &str) -> Result<Command> {
+        let script = self.script(name);
+        let folders = env::var_os("PATH").unwrap_or_default();
+        let own = script.parent().map(Path::to_owned);
+        let path = env::join_paths(own.into_iter().chain(env::split_paths(&folders)));
+        let mut command = Command::new(&script);
+        command.env("PATH", path.context("extending the search path")?);
+        if let Some(packages) = &self.packages {
+            command.env("PYTHONPATH", packages);
+        }
+        Ok(command)
     }
 
     fn command(&self) -> Command {
@@ -156,9 +198,11 @@ fn pip_install(python: &Path, target: Option<&Path>, wanted: &Packages, list: &P
 mod tests {
     use super::*;
 
+    const ALL: [Packages; 4] = [EMULATORS, AWS_CLI, CARGO_LAMBDA, CFN_LINT];
+
     #[test]
     fn every_requirement_has_one_version() {
-        let lines = [EMULATORS, AWS_CLI].map(|it| it.requirements.lines()).into_iter().flatten();
+        let lines = ALL.map(|it| it.requirements.lines()).into_iter().flatten();
         let lines = lines.filter(|it| !it.starts_with('#'));
 
         let loose: Vec<_> = lines.filter(|it| it.split("==").count() != 2).collect();
@@ -168,13 +212,24 @@ mod tests {
 
     #[test]
     fn the_packages_asked_for_are_among_all_packages() {
-        let missing: Vec<_> = [EMULATORS, AWS_CLI]
+        let missing: Vec<_> = ALL
             .into_iter()
             .flat_map(|it| it.direct.iter().map(move |direct| (it.requirements, direct)))
             .filter(|(all, direct)| !all.lines().any(|it| it.starts_with(*direct)))
             .collect();
 
         assert_eq!(missing, []);
+    }
+
+    #[test]
+    fn a_program_of_the_packages_finds_those_beside_it_first() {
+        let python = Python { program: "/t/venv/bin/python".into(), packages: None };
+
+        let command = python.run("cargo-lambda").unwrap();
+
+        let path = command.get_envs().find(|it| it.0 == "PATH").unwrap().1.unwrap();
+        assert_eq!(command.get_program(), "/t/venv/bin/cargo-lambda");
+        assert_eq!(env::split_paths(path).next(), Some(PathBuf::from("/t/venv/bin")));
     }
 
     #[test]
