@@ -1,6 +1,7 @@
 //! [`SimulatedAccount`], the HTTP client that answers the SDK.
 
 mod connector;
+mod invocations;
 mod principal;
 
 use std::{
@@ -90,6 +91,8 @@ struct Shared {
     origin: Instant,
     number: u64,
     died: Notify,
+    /// Tells that something has changed in the world.
+    changed: Notify,
     inner: Mutex<Inner>,
 }
 
@@ -131,6 +134,7 @@ impl SimulatedAccount {
                 origin: Instant::now(),
                 number: ACCOUNTS.fetch_add(1, Ordering::Relaxed),
                 died: Notify::new(),
+                changed: Notify::new(),
                 inner: Mutex::new(inner),
                 settings,
             }),
@@ -193,7 +197,10 @@ impl SimulatedAccount {
         let now = self.elapsed();
         let mut inner = self.lock();
         inner.world.advance(now);
-        work(&mut inner.world)
+        let result = work(&mut inner.world);
+        drop(inner);
+        self.shared.changed.notify_waiters();
+        result
     }
 
     /// Says what goes wrong from now on.
@@ -257,11 +264,14 @@ impl SimulatedAccount {
             }
             return Err(ConnectionBroken);
         }
-        let (answer, work) = self.decide(&call, step, fault);
+        let (mut answer, work, awaited) = self.decide(&call, step, fault);
         if fault == Some(Fault::DiesAfter) {
             self.die().await;
         }
         pause(work).await;
+        if let Some(id) = awaited {
+            answer = Ok(self.invoked(id).await);
+        }
         if let Some(Fault::Slow(more)) = fault {
             pause(more).await;
         }
@@ -280,13 +290,14 @@ impl SimulatedAccount {
         pause(NEVER).await;
     }
 
-    /// Decides on a call, lets it take effect, and notes it. Also says how long its answer takes to work out.
+    /// Decides on a call, lets it take effect, and notes it. Also says how long its answer takes to work out, and
+    /// which invocation has it where a function outside the account does.
     fn decide(
         &self,
         call: &Call,
         step: Option<String>,
         fault: Option<Fault>,
-    ) -> (Answer, Duration) {
+    ) -> (Answer, Duration, Option<u64>) {
         let now = self.elapsed();
         let mut inner = self.lock();
         let Inner { world, rates, principals, .. } = &mut *inner;
@@ -314,6 +325,7 @@ impl SimulatedAccount {
         world.slowness = 1;
         world.breaks = false;
         let work = std::mem::take(&mut world.work);
+        let awaited = world.awaited.take();
         let outcome = match (&answer, fault) {
             (Ok(_), Some(Fault::LostAfter | Fault::DiesAfter)) => Outcome::AnswerLost,
             (Ok(_), _) => Outcome::Answered,
@@ -321,7 +333,8 @@ impl SimulatedAccount {
         };
         drop(inner);
         self.note(call, step, outcome);
-        (answer, work)
+        self.shared.changed.notify_waiters();
+        (answer, work, awaited)
     }
 
     fn principal<'a>(

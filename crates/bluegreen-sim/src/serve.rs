@@ -60,6 +60,7 @@ async fn answer(
         target: header(&head.headers, "x-amz-target"),
         authorization: header(&head.headers, "authorization"),
         attempt: header(&head.headers, "amz-sdk-request"),
+        invocation_type: header(&head.headers, "x-amz-invocation-type"),
         body,
     };
     let Ok(answer) = account.answer(request).await else {

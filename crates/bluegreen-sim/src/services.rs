@@ -12,6 +12,7 @@ mod rds;
 mod scaling;
 mod sns;
 mod sqs;
+mod ssm;
 mod sts;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -20,9 +21,15 @@ use std::collections::BTreeMap;
 
 pub use self::{
     cloudwatch::*, codedeploy::*, dynamodb::*, ecs::*, events::*, kinesis::*, lambda::*, rds::*,
-    scaling::*, sns::*, sqs::*,
+    scaling::*, sns::*, sqs::*, ssm::*,
 };
-pub(crate) use self::{kinesis::put_record, sns::publish, sqs::send};
+pub(crate) use self::{
+    ecs::{hook_answered, sets},
+    kinesis::put_record,
+    lambda::{Answered, has_function, told},
+    sns::publish,
+    sqs::send,
+};
 use crate::{Call, Change, Event, Refusal, World, call::Answer};
 
 /// The resources that a call concerns, for whoever checks permissions.
@@ -84,6 +91,7 @@ pub(crate) fn answer(world: &mut World, call: &Call) -> Answer {
         "rds" => rds::answer(world, call),
         "sns" => sns::answer(world, call),
         "sqs" => sqs::answer(world, call),
+        "ssm" => ssm::answer(world, call),
         "sts" => sts::answer(world, call),
         _ => Err(unknown(call)),
     }
@@ -103,6 +111,7 @@ pub(crate) fn concerns(world: &World, call: &Call) -> Concerns {
         "rds" => rds::concerns(world, call),
         "sns" => sns::concerns(world, call),
         "sqs" => sqs::concerns(world, call),
+        "ssm" => ssm::concerns(world, call),
         _ => Concerns::everything(),
     }
 }
@@ -119,6 +128,7 @@ pub(crate) fn happen(world: &mut World, event: Event) {
         Event::Events(event) => events::happen(world, event),
         Event::Kinesis(event) => kinesis::happen(world, event),
         Event::DynamoDb(event) => dynamodb::happen(world, event),
+        Event::CodeDeploy(event) => codedeploy::happen(world, event),
         Event::Producer(event) => crate::producers::happen(world, event),
         Event::Change(change) => change_by_itself(world, change),
     }

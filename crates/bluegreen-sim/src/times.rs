@@ -64,6 +64,10 @@ pub struct Times {
     pub poll: Range,
     /// How long a function works on a batch.
     pub invocation: Range,
+    /// After how long an asynchronous invocation that has failed is tried again; the second time after twice that.
+    pub invocation_retry: Range,
+    /// How long a deployment needs for what its platform does besides tasks and traffic: CodeDeploy's `AllowTestTraffic`.
+    pub deployment_step: Range,
     /// How long a filter policy takes to work.
     pub filter: Range,
     /// How long a purge goes on eating messages.
@@ -105,6 +109,9 @@ impl Default for Times {
             mapping: Range::seconds(5, 90),
             poll: Range::seconds(1, 10),
             invocation: Range::milliseconds(200, 5_000),
+            // §6.3.
+            invocation_retry: Range::seconds(60, 60),
+            deployment_step: Range::seconds(5, 20),
             filter: Range::seconds(5, 900),
             purge: Range::seconds(1, 60),
             rule: Range::seconds(1, 10),
@@ -138,6 +145,8 @@ impl Times {
             mapping: none,
             poll: Range::seconds(1, 1),
             invocation: none,
+            invocation_retry: Range::seconds(1, 1),
+            deployment_step: none,
             filter: none,
             purge: none,
             rule: none,

@@ -27,6 +27,8 @@ pub struct Request {
     pub authorization: String,
     /// The header `amz-sdk-request`, in which SDKs count their tries: `attempt=2; max=3`.
     pub attempt: String,
+    /// The header `x-amz-invocation-type`: `Event`, `RequestResponse`, `DryRun`.
+    pub invocation_type: String,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -142,7 +144,7 @@ impl Scope {
 }
 
 /// The services, each with the name that its calls are signed for and its prefix in IAM actions.
-const SERVICES: [(&str, &str); 12] = [
+const SERVICES: [(&str, &str); 13] = [
     ("application-autoscaling", "application-autoscaling"),
     ("codedeploy", "codedeploy"),
     ("dynamodb", "dynamodb"),
@@ -154,6 +156,7 @@ const SERVICES: [(&str, &str); 12] = [
     ("rds", "rds"),
     ("sns", "sns"),
     ("sqs", "sqs"),
+    ("ssm", "ssm"),
     ("sts", "sts"),
 ];
 

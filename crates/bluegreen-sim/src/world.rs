@@ -40,8 +40,10 @@ pub struct World {
     pub kinesis: services::Kinesis,
     /// Tables, with their items.
     pub dynamodb: services::DynamoDb,
-    /// Deployments.
+    /// Deployment groups and deployments.
     pub codedeploy: services::CodeDeploy,
+    /// Parameters.
+    pub ssm: services::Ssm,
     /// Where production traffic is, of services that the account does not run.
     pub traffic: Traffic,
     /// Where every message went.
@@ -55,6 +57,8 @@ pub struct World {
     pub(crate) breaks: bool,
     /// How long the present call's answer takes to work out: a function's time.
     pub(crate) work: Duration,
+    /// The id of the invocation whose answer is that of the present call.
+    pub(crate) awaited: Option<u64>,
     pub(crate) produces: bool,
     /// The ARN of whoever makes the present call.
     pub(crate) asking: String,
@@ -87,6 +91,8 @@ pub enum Event {
     Kinesis(services::KinesisEvent),
     /// In DynamoDB.
     DynamoDb(services::DynamoDbEvent),
+    /// In CodeDeploy.
+    CodeDeploy(services::CodeDeployEvent),
     /// A message that somebody sends.
     Producer(ProducerEvent),
     /// What AWS or a person does of their own accord.
@@ -134,6 +140,7 @@ impl World {
             kinesis: Default::default(),
             dynamodb: Default::default(),
             codedeploy: Default::default(),
+            ssm: Default::default(),
             traffic: Traffic::default(),
             ledger: Default::default(),
             audit: Audit::default(),
@@ -142,6 +149,7 @@ impl World {
             slowness: 1,
             breaks: false,
             work: Duration::ZERO,
+            awaited: None,
             produces: true,
             asking: String::new(),
             queue_host: settings.queue_host.clone(),
@@ -180,6 +188,11 @@ impl World {
         let number = self.scheduled;
         self.scheduled += 1;
         self.to_happen.insert((self.now + after, number), event);
+    }
+
+    /// Returns when the next thing happens by itself.
+    pub(crate) fn next_event(&self) -> Option<Duration> {
+        self.to_happen.first_key_value().map(|((at, _), _)| *at)
     }
 
     /// Draws how long something takes that the present call begins.

@@ -40,6 +40,7 @@ impl HttpConnector for SimulatedAccount {
                 target: header("x-amz-target"),
                 authorization: header("authorization"),
                 attempt: header("amz-sdk-request"),
+                invocation_type: header("x-amz-invocation-type"),
                 body: request.body().bytes().unwrap_or_default().to_vec(),
             };
             let response = account.answer(request).await;

@@ -3,6 +3,8 @@
 use super::*;
 use crate::FaultRule;
 
+mod invocations;
+
 /// A request for the cluster `orders-b` to start, as the administrator signs it.
 fn start() -> wire::Request {
     wire::Request {
@@ -14,6 +16,7 @@ fn start() -> wire::Request {
             "AWS4-HMAC-SHA256 Credential={ADMINISTRATOR}/20261201/eu-west-1/rds/aws4_request, Signature=0"
         ),
         attempt: String::new(),
+        invocation_type: String::new(),
         body: b"Action=StartDBCluster&DBClusterIdentifier=orders-b".to_vec(),
     }
 }

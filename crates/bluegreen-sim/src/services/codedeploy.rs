@@ -1,68 +1,152 @@
-//! CodeDeploy: deployments that wait for the reports of their hooks.
+//! CodeDeploy: deployment groups of ECS services, and deployments that go from lifecycle event to lifecycle event.
+
+mod asking;
+mod content;
+mod creating;
+mod running;
 
 use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Value, json};
 
+pub(super) use self::running::happen;
 use super::{Concerns, unknown};
-use crate::{
-    Call, Refusal, World,
-    call::{Answer, time},
-};
+use crate::{Call, Refusal, World, call::Answer};
 
-/// §11: how long a hook may take to report.
-const REPORT_WITHIN: Duration = Duration::from_secs(3600);
+/// The target of deployments that no service has.
+const NO_TARGET: &str = "shop:web";
 
-/// The one target that a deployment has.
-const TARGET: &str = "shop:web";
+/// The lifecycle events of an ECS deployment, in their order.
+const EVENTS: [&str; 8] = [
+    "BeforeInstall",
+    "Install",
+    "AfterInstall",
+    "AllowTestTraffic",
+    "AfterAllowTestTraffic",
+    "BeforeAllowTraffic",
+    "AllowTraffic",
+    "AfterAllowTraffic",
+];
 
 /// What there is of CodeDeploy.
 #[derive(Debug, Default)]
 pub struct CodeDeploy {
+    /// Whether the hooks run in a deployment that CodeDeploy makes to roll another back; AWS does not say.
+    pub hooks_run_in_rollbacks: bool,
+    applications: Vec<String>,
+    /// By application and name.
+    groups: BTreeMap<(String, String), DeploymentGroup>,
     deployments: BTreeMap<String, Deployment>,
+    /// The ids of the deployments, in the order in which they were made.
+    order: Vec<String>,
 }
 
-/// A deployment, which goes from hook to hook as they report.
+/// A deployment group.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeploymentGroup {
+    /// The cluster of the service that it deploys.
+    pub cluster: String,
+    /// The name of the service.
+    pub service: String,
+    /// The ARN of the role that CodeDeploy has.
+    pub service_role_arn: String,
+    /// Whether a deployment that fails is rolled back.
+    pub rolls_back: bool,
+    /// How long the tasks that were replaced are kept.
+    pub termination_wait: Duration,
+    /// How traffic moves: `CodeDeployDefault.ECSAllAtOnce`, `CodeDeployDefault.ECSCanary10Percent5Minutes`,
+    /// `CodeDeployDefault.ECSLinear10PercentEvery1Minutes`.
+    pub deployment_config: String,
+    /// Whether there is a test listener; without one there is no `AfterAllowTestTraffic`.
+    pub has_test_listener: bool,
+}
+
+impl DeploymentGroup {
+    /// Makes one that rolls back, moves all traffic at once, has a test listener, and keeps nothing.
+    pub fn of(cluster: &str, service: &str) -> Self {
+        Self {
+            cluster: cluster.to_owned(),
+            service: service.to_owned(),
+            service_role_arn: "arn:aws:iam::123456789012:role/codedeploy".to_owned(),
+            rolls_back: true,
+            termination_wait: Duration::ZERO,
+            deployment_config: "CodeDeployDefault.ECSAllAtOnce".to_owned(),
+            has_test_listener: true,
+        }
+    }
+}
+
+/// A deployment, which goes from lifecycle event to lifecycle event.
 #[derive(Clone, Debug)]
 pub struct Deployment {
     /// Its id: `d-EXAMPLE01`.
     pub id: String,
-    /// Its hooks in the order in which they run.
-    pub hooks: Vec<Hook>,
-    created: f64,
+    /// The name of its application.
+    pub application: String,
+    /// The name of its deployment group.
+    pub group: String,
+    /// Who made it: `user`, `codeDeployRollback`.
+    pub creator: String,
+    /// Its lifecycle events, in their order.
+    pub events: Vec<LifecycleEvent>,
+    /// Why it failed or was stopped: AWS's code, and that in words.
+    pub error: Option<(String, String)>,
+    /// The id of the deployment that rolls it back.
+    pub rolled_back_by: Option<String>,
+    /// The id of the deployment that it rolls back.
+    pub rolls_back: Option<String>,
+    /// `InProgress`, `Succeeded`, `Failed`, `Stopped`.
+    status: &'static str,
+    /// What is deployed, and what was before, as AWS shows revisions.
+    revision: Value,
+    previous_revision: Option<Value>,
+    /// The task definition that is deployed, as the revision names it.
+    definition: String,
+    /// The ids of the task set that traffic comes from, and of the one that it goes to.
+    blue: Option<String>,
+    green: Option<String>,
+    service: Option<(String, String)>,
+    created: Duration,
+    completed: Option<Duration>,
 }
 
-/// A lifecycle event of a deployment that has a hook.
+/// A lifecycle event of a deployment.
 #[derive(Clone, Debug)]
-pub struct Hook {
-    /// The event: `BeforeAllowTraffic`.
-    pub event: String,
+pub struct LifecycleEvent {
+    /// Its name: `BeforeAllowTraffic`.
+    pub name: String,
+    /// The function that is its hook.
+    pub function: Option<String>,
     /// The id of the hook's run, which it reports with.
     pub execution: String,
     /// How it is.
-    pub status: HookState,
+    pub status: EventState,
+    /// Whether it ends with a report, and not by itself.
+    reports: bool,
+    started: Option<Duration>,
+    ended: Option<Duration>,
 }
 
-/// How a hook is.
+/// How a lifecycle event is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HookState {
+pub enum EventState {
     /// Others come first.
     Pending,
-    /// It has been called at this time, and has not reported.
-    InProgress(Duration),
-    /// It has reported that the deployment goes on.
+    /// It has begun; its hook, if it has one, has been called and has not reported.
+    InProgress,
+    /// The deployment goes on.
     Succeeded,
-    /// It has reported that the deployment fails, or not reported in time.
+    /// Its hook has reported that the deployment fails, or not reported in time.
     Failed,
-    /// One before it has failed.
+    /// The deployment has ended before.
     Skipped,
 }
 
-impl HookState {
+impl EventState {
     fn word(self) -> &'static str {
         match self {
             Self::Pending => "Pending",
-            Self::InProgress(_) => "InProgress",
+            Self::InProgress => "InProgress",
             Self::Succeeded => "Succeeded",
             Self::Failed => "Failed",
             Self::Skipped => "Skipped",
@@ -70,223 +154,109 @@ impl HookState {
     }
 }
 
+/// What happens by itself in CodeDeploy, in a deployment that it has the id of.
+#[derive(Clone, Debug)]
+pub enum CodeDeployEvent {
+    /// A lifecycle event, by its place, ends well.
+    Done(String, usize),
+    /// A hook, by the place of its event, has not reported in time.
+    Overdue(String, usize),
+    /// So many of the steps in which traffic moves have been waited for, in the event at this place.
+    Traffic(String, usize, usize),
+    /// The tasks that were replaced have been kept for long enough.
+    Terminate(String),
+}
+
 impl CodeDeploy {
-    /// Returns a deployment, as it is since the last call.
+    /// Returns a deployment.
     pub fn deployment(&self, id: &str) -> Option<&Deployment> {
         self.deployments.get(id)
+    }
+
+    /// Returns all deployments, in the order in which they were made.
+    pub fn deployments(&self) -> impl Iterator<Item = &Deployment> {
+        self.order.iter().filter_map(|it| self.deployments.get(it))
     }
 }
 
 impl Deployment {
-    /// Returns AWS's word for how it is: `InProgress`, `Succeeded`, `Failed`.
+    /// Returns AWS's word for how it is: `InProgress`, `Succeeded`, `Failed`, `Stopped`.
     pub fn status(&self) -> &'static str {
-        let any = |state| self.hooks.iter().any(|it| it.status == state);
-        if any(HookState::Failed) {
-            "Failed"
-        } else if self.hooks.iter().all(|it| it.status == HookState::Succeeded) {
-            "Succeeded"
-        } else {
-            "InProgress"
-        }
+        self.status
     }
 
-    fn end(&mut self, at: usize, state: HookState, now: Duration) {
-        self.hooks[at].status = state;
-        for (number, hook) in self.hooks.iter_mut().enumerate().skip(at + 1) {
-            hook.status = match state {
-                HookState::Succeeded if number == at + 1 => HookState::InProgress(now),
-                HookState::Succeeded => HookState::Pending,
-                _ => HookState::Skipped,
-            };
-        }
-    }
-}
-
-impl World {
-    /// Begins a deployment with hooks on these lifecycle events, and calls the first of them. Returns the ids of
-    /// the hooks' runs, in their order.
-    pub fn add_deployment(&mut self, id: &str, events: &[&str]) -> Vec<String> {
-        let now = self.now();
-        let hook = |(at, event): (usize, &&str)| Hook {
-            event: (*event).to_owned(),
-            execution: format!("{id}-{event}"),
-            status: if at == 0 { HookState::InProgress(now) } else { HookState::Pending },
-        };
-        let hooks: Vec<Hook> = events.iter().enumerate().map(hook).collect();
-        let executions = hooks.iter().map(|it| it.execution.clone()).collect();
-        let deployment = Deployment { id: id.to_owned(), hooks, created: self.seconds() };
-        self.codedeploy.deployments.insert(id.to_owned(), deployment);
-        executions
+    /// Returns the lifecycle event that is in progress.
+    pub fn current_event(&self) -> Option<&LifecycleEvent> {
+        self.events.iter().find(|it| it.status == EventState::InProgress)
     }
 }
 
 pub(super) fn answer(world: &mut World, call: &Call) -> Answer {
-    let known = [
-        "GetDeployment",
-        "ListDeploymentTargets",
-        "BatchGetDeploymentTargets",
-        "PutLifecycleEventHookExecutionStatus",
-    ];
-    if !known.contains(&call.operation.as_str()) {
-        return Err(unknown(call));
-    }
+    let answer = match call.operation.as_str() {
+        "CreateApplication" => creating::application(world, call),
+        "CreateDeploymentGroup" => creating::group(world, call),
+        "GetDeploymentGroup" => asking::group(world, call),
+        "CreateDeployment" => creating::deployment(world, call),
+        "ListDeployments" => asking::deployments(world, call),
+        "GetDeployment" => Ok(asking::deployment(world, known(world, call)?)),
+        "ListDeploymentTargets" => {
+            Ok(json!({ "targetIds": [asking::target_of(known(world, call)?)] }))
+        }
+        "GetDeploymentTarget" | "BatchGetDeploymentTargets" => {
+            asking::targets(world, known(world, call)?, call)
+        }
+        "StopDeployment" => {
+            let id = known(world, call)?.id.clone();
+            running::stop(world, &id, call.flag("autoRollbackEnabled"))
+        }
+        "PutLifecycleEventHookExecutionStatus" => {
+            let id = known(world, call)?.id.clone();
+            running::report(world, &id, call)
+        }
+        _ => Err(unknown(call)),
+    };
+    // What takes no time has happened when the call is answered.
+    let now = world.now();
+    world.advance(now);
+    answer
+}
+
+fn known<'a>(world: &'a World, call: &Call) -> Result<&'a Deployment, Refusal> {
     let Some(id) = call.text("deploymentId") else {
         return Err(Refusal::bad("DeploymentIdRequiredException", "Deployment ID is missing"));
     };
-    let now = world.now();
-    let Some(deployment) = world.codedeploy.deployments.get_mut(id) else {
+    world.codedeploy.deployments.get(id).ok_or_else(|| {
         let message = format!("The deployment {id} could not be found");
-        return Err(Refusal::bad("DeploymentDoesNotExistException", message));
-    };
-    // §11: a hook that does not report in time has failed.
-    let overdue = deployment.hooks.iter().position(
-        |it| matches!(it.status, HookState::InProgress(since) if now >= since + REPORT_WITHIN),
-    );
-    if let Some(at) = overdue {
-        deployment.end(at, HookState::Failed, now);
-    }
-    match call.operation.as_str() {
-        "GetDeployment" => Ok(json!({ "deploymentInfo": {
-            "deploymentId": deployment.id,
-            "applicationName": "shop",
-            "deploymentGroupName": "web",
-            "computePlatform": "ECS",
-            "status": deployment.status(),
-            "createTime": time(deployment.created),
-        }})),
-        "ListDeploymentTargets" => Ok(json!({ "targetIds": [TARGET] })),
-        "BatchGetDeploymentTargets" => Ok(targets(deployment, call)),
-        _ => report(deployment, call, now),
-    }
-}
-
-fn targets(deployment: &Deployment, call: &Call) -> Value {
-    let event = |it: &Hook| json!({ "lifecycleEventName": it.event, "status": it.status.word() });
-    let events: Vec<Value> = deployment.hooks.iter().map(event).collect();
-    let asked = call.texts("targetIds").into_iter().filter(|it| *it == TARGET);
-    let target = |it: &str| {
-        json!({
-            "deploymentTargetType": "ECSTarget",
-            "ecsTarget": { "deploymentId": deployment.id, "targetId": it, "lifecycleEvents": events },
-        })
-    };
-    json!({ "deploymentTargets": asked.map(target).collect::<Vec<_>>() })
-}
-
-fn report(deployment: &mut Deployment, call: &Call, now: Duration) -> Answer {
-    let execution = call.text("lifecycleEventHookExecutionId").unwrap_or_default();
-    let Some(at) = deployment.hooks.iter().position(|it| it.execution == execution) else {
-        return Err(Refusal::bad(
-            "InvalidLifecycleEventHookExecutionIdException",
-            "The lifecycle event hook execution ID is not valid",
-        ));
-    };
-    // §11: the type knows more words, but only these two are taken.
-    let state = match call.text("status") {
-        Some("Succeeded") => HookState::Succeeded,
-        Some("Failed") => HookState::Failed,
-        _ => {
-            return Err(Refusal::bad(
-                "InvalidLifecycleEventHookExecutionStatusException",
-                "The status must be Succeeded or Failed",
-            ));
-        }
-    };
-    if !matches!(deployment.hooks[at].status, HookState::InProgress(_)) {
-        return Err(Refusal::bad(
-            "LifecycleEventAlreadyCompletedException",
-            "An attempt to return the status of an already completed lifecycle event occurred",
-        ));
-    }
-    deployment.end(at, state, now);
-    Ok(json!({ "lifecycleEventHookExecutionId": execution }))
+        Refusal::bad("DeploymentDoesNotExistException", message)
+    })
 }
 
 pub(super) fn concerns(world: &World, call: &Call) -> Concerns {
+    let named = |application: &str, group: &str| {
+        Concerns::on([world.arn("codedeploy", &format!("deploymentgroup:{application}/{group}"))])
+    };
+    let application = call.text("applicationName").unwrap_or("*");
     match call.operation.as_str() {
         "PutLifecycleEventHookExecutionStatus" => Concerns::everything(),
-        _ => Concerns::on([world.arn("codedeploy", "deploymentgroup:shop/web")]),
+        "CreateApplication" => {
+            Concerns::on([world.arn("codedeploy", &format!("application:{application}"))])
+        }
+        "CreateDeploymentGroup" | "GetDeploymentGroup" | "CreateDeployment" | "ListDeployments" => {
+            named(application, call.text("deploymentGroupName").unwrap_or("*"))
+        }
+        _ => {
+            let id = call.text("deploymentId").unwrap_or_default();
+            match world.codedeploy.deployments.get(id) {
+                Some(it) => named(&it.application, &it.group),
+                // Whoever may ask about a group is told that there is no such deployment, and nobody else.
+                None => match world.codedeploy.groups.keys().next() {
+                    Some((application, group)) => named(application, group),
+                    None => named("shop", "web"),
+                },
+            }
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Settings, services::testing};
-
-    fn call(operation: &str, parameters: Value) -> Call {
-        testing::call("codedeploy", operation, parameters)
-    }
-
-    fn told(execution: &str, status: &str) -> Call {
-        let parameters = json!({
-            "deploymentId": "d-1",
-            "lifecycleEventHookExecutionId": execution,
-            "status": status,
-        });
-        call("PutLifecycleEventHookExecutionStatus", parameters)
-    }
-
-    fn code(answer: Answer) -> String {
-        answer.unwrap_err().code
-    }
-
-    #[test]
-    fn a_deployment_goes_from_hook_to_hook_as_they_report() {
-        let mut world = World::new(&Settings::default());
-        let hooks = world.add_deployment("d-1", &["BeforeAllowTraffic", "AfterAllowTraffic"]);
-        let running = |world: &mut World| {
-            let ids = json!({ "deploymentId": "d-1", "targetIds": [TARGET] });
-            let seen = answer(world, &call("BatchGetDeploymentTargets", ids)).unwrap();
-            let events = &seen["deploymentTargets"][0]["ecsTarget"]["lifecycleEvents"];
-            let events = events.as_array().unwrap().clone();
-            let running = events.into_iter().find(|it| it["status"] == "InProgress");
-            running.map(|it| it["lifecycleEventName"].as_str().unwrap().to_owned())
-        };
-
-        let first = running(&mut world);
-        answer(&mut world, &told(&hooks[0], "Succeeded")).unwrap();
-        let second = running(&mut world);
-        let again = code(answer(&mut world, &told(&hooks[0], "Succeeded")));
-        answer(&mut world, &told(&hooks[1], "Succeeded")).unwrap();
-
-        assert_eq!(first.as_deref(), Some("BeforeAllowTraffic"));
-        assert_eq!(second.as_deref(), Some("AfterAllowTraffic"));
-        assert_eq!(again, "LifecycleEventAlreadyCompletedException");
-        assert_eq!(world.codedeploy.deployment("d-1").unwrap().status(), "Succeeded");
-    }
-
-    #[test]
-    fn a_hook_that_does_not_report_within_an_hour_fails_the_deployment() {
-        let mut world = World::new(&Settings::default());
-        let hooks = world.add_deployment("d-1", &["BeforeInstall", "AfterInstall"]);
-
-        world.advance(REPORT_WITHIN);
-        let late = code(answer(&mut world, &told(&hooks[0], "Succeeded")));
-
-        assert_eq!(late, "LifecycleEventAlreadyCompletedException");
-        let deployment = world.codedeploy.deployment("d-1").unwrap();
-        assert_eq!(
-            (deployment.status(), deployment.hooks[1].status),
-            ("Failed", HookState::Skipped)
-        );
-    }
-
-    #[test]
-    fn what_cannot_be_a_report_is_refused() {
-        let mut world = World::new(&Settings::default());
-        let hooks = world.add_deployment("d-1", &["BeforeInstall"]);
-
-        let nobody = call("GetDeployment", json!({ "deploymentId": "d-2" }));
-
-        assert_eq!(code(answer(&mut world, &nobody)), "DeploymentDoesNotExistException");
-        assert_eq!(
-            code(answer(&mut world, &told("other", "Succeeded"))),
-            "InvalidLifecycleEventHookExecutionIdException"
-        );
-        assert_eq!(
-            code(answer(&mut world, &told(&hooks[0], "Skipped"))),
-            "InvalidLifecycleEventHookExecutionStatusException"
-        );
-    }
-}
+mod tests;

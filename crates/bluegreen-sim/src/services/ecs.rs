@@ -2,6 +2,7 @@
 
 mod definitions;
 mod reading;
+pub(crate) mod sets;
 mod tasks;
 
 use std::{
@@ -12,7 +13,10 @@ use std::{
 use serde_json::{Value, json};
 
 pub(crate) use self::reading::arrived;
-pub use self::tasks::{Task, TaskRun};
+pub use self::{
+    sets::TaskSet,
+    tasks::{Task, TaskRun},
+};
 use super::{Concerns, scaling, sqs, unknown};
 use crate::{Call, Event, Lagging, Refusal, World, call::Answer};
 
@@ -84,12 +88,26 @@ pub struct Service {
     source: Option<String>,
     /// Whether its tasks are about to look into it.
     polls: bool,
+    /// The ARN of the task definition that its tasks have.
+    definition: Option<String>,
+    /// What it consists of where CodeDeploy has deployed it.
+    task_sets: Vec<TaskSet>,
 }
 
 impl Service {
     /// Returns how many tasks it is to run, as it really is.
     pub fn desired(&self) -> u32 {
         *self.desired.real()
+    }
+
+    /// Returns the ARN of the task definition that its tasks have.
+    pub fn definition(&self) -> Option<&str> {
+        self.definition.as_deref()
+    }
+
+    /// Returns the task sets that it consists of; none before CodeDeploy has deployed it.
+    pub fn task_sets(&self) -> &[TaskSet] {
+        &self.task_sets
     }
 
     /// Returns the ARN of the queue that its tasks take messages from.
@@ -156,9 +174,22 @@ impl World {
             slowness: 1,
             source: None,
             polls: false,
+            definition: None,
+            task_sets: Vec::new(),
         };
         self.add_ecs_cluster(cluster);
         self.ecs.services.insert((cluster.to_owned(), name.to_owned()), service);
+    }
+
+    /// Lets CodeDeploy deploy a service, whose tasks have this task definition.
+    pub fn deploy_by_code_deploy(&mut self, cluster: &str, name: &str, definition: &str) {
+        let found = definitions::find(self, definition);
+        let definition = found.map(|it| definitions::arn(self, &it.family, it.revision));
+        self.change_service(cluster, name, |it| {
+            it.controller = "CODE_DEPLOY".to_owned();
+            it.definition = definition;
+        });
+        sets::primary(self, cluster, name);
     }
 
     /// Changes a service as no call does: its controller, its status, its kind.
@@ -167,6 +198,16 @@ impl World {
             change(service);
         }
     }
+}
+
+/// Is told what the hook of a deployment has answered.
+pub(crate) fn hook_answered(
+    _world: &mut World,
+    _deployment: &str,
+    _run: u64,
+    _hook: usize,
+    _answer: super::Answered,
+) {
 }
 
 /// Returns how many tasks a service is to run.
@@ -246,6 +287,7 @@ pub(super) fn answer(world: &mut World, call: &Call) -> Answer {
         "CreateService" => create(world, call),
         "DescribeServices" => describe(world, call),
         "DescribeTaskDefinition" => definitions::describe(world, call),
+        "DescribeTaskSets" => sets::describe(world, call),
         "DescribeTasks" => tasks::describe(world, call),
         "ListServices" => {
             let cluster = known_cluster(world, call)?;
@@ -352,6 +394,7 @@ fn shown(world: &World, service: &Service, now: Duration) -> Value {
     // §3.2: only ECS's own controller fills the deployments.
     let own = service.controller == "ECS";
     let task_set = json!({
+        "taskDefinition": service.definition,
         "id": format!("ecs-svc/{}", service.name),
         "status": "PRIMARY",
         "computedDesiredCount": desired,
@@ -360,8 +403,13 @@ fn shown(world: &World, service: &Service, now: Duration) -> Value {
         "scale": { "value": 100.0, "unit": "PERCENT" },
         "stabilityStatus": if steady { "STEADY_STATE" } else { "STABILIZING" },
     });
+    let task_sets = match service.task_sets.is_empty() {
+        true => vec![task_set],
+        false => sets::shown(world, service),
+    };
     json!({
         "serviceArn": arn(world, service),
+        "taskDefinition": service.definition,
         "serviceName": service.name,
         "clusterArn": world.arn("ecs", &format!("cluster/{}", service.cluster)),
         "status": service.status,
@@ -371,7 +419,7 @@ fn shown(world: &World, service: &Service, now: Duration) -> Value {
         "deploymentController": { "type": service.controller },
         "schedulingStrategy": if service.is_daemon { "DAEMON" } else { "REPLICA" },
         "deployments": if own { json!([counts]) } else { json!([]) },
-        "taskSets": if own { json!([]) } else { json!([task_set]) },
+        "taskSets": if own { Vec::new() } else { task_sets },
     })
 }
 
@@ -424,13 +472,19 @@ fn create(world: &mut World, call: &Call) -> Answer {
     if world.ecs.find(&cluster, &name).is_some() {
         return Err(invalid("Creation of service was not idempotent."));
     }
+    let definition = call.text("taskDefinition").and_then(|it| definitions::find(world, it));
+    let definition = definition.map(|it| definitions::arn(world, &it.family, it.revision));
     world.add_service(&cluster, &name, 0);
     let controller = call.parameters.pointer("/deploymentController/type").and_then(Value::as_str);
     let daemon = call.text("schedulingStrategy") == Some("DAEMON");
     world.change_service(&cluster, &name, |it| {
         it.controller = controller.unwrap_or("ECS").to_owned();
         it.is_daemon = daemon;
+        it.definition = definition;
     });
+    if controller == Some("CODE_DEPLOY") {
+        sets::primary(world, &cluster, &name);
+    }
     scaled(world, &cluster, &name, count);
     // What takes no time has happened when the call is answered.
     let now = world.now();

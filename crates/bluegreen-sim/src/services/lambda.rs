@@ -2,6 +2,7 @@
 
 mod invoking;
 mod mappings;
+mod outside;
 mod polling;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -9,8 +10,9 @@ use std::{collections::BTreeMap, time::Duration};
 use serde_json::{Value, json};
 
 use self::invoking::Batch;
+pub(crate) use self::outside::{Answered, Origin, invoke_for, told};
 pub(crate) use self::polling::arrived;
-pub use self::{invoking::Invocation, mappings::Mapping};
+pub use self::{invoking::Invocation, mappings::Mapping, outside::PendingInvocation};
 pub(super) use self::{mappings::switch, polling::happen};
 use super::{Concerns, unknown};
 use crate::{
@@ -26,6 +28,7 @@ pub struct Lambda {
     invocations: Vec<Invocation>,
     /// The batches of streams, by function.
     batches: BTreeMap<String, Vec<Batch>>,
+    outside: outside::Outside,
 }
 
 /// A function.
@@ -67,6 +70,21 @@ pub enum LambdaEvent {
         /// The messages.
         numbers: Vec<u64>,
     },
+    /// A function inside the account answers an invocation, by its id.
+    Answered(u64, Result<String, String>),
+    /// A function has not answered an invocation, by its id, within its timeout.
+    TimedOut(u64),
+    /// An asynchronous invocation is tried again.
+    Again {
+        /// The function's name.
+        function: String,
+        /// What it is sent.
+        payload: String,
+        /// Which try this is, from 1.
+        attempt: u32,
+    },
+    /// A schedule, by its number, comes round.
+    Scheduled(usize),
 }
 
 impl Lambda {
@@ -112,6 +130,11 @@ impl World {
     }
 }
 
+/// Returns whether there is a function, by what the API takes for one.
+pub(crate) fn has_function(world: &World, function: &str) -> bool {
+    world.lambda.functions.contains_key(&named(function).0)
+}
+
 /// Takes name and qualifier from what the API takes for a function: a name, an ARN, either with a qualifier.
 fn named(function: &str) -> (String, Option<String>) {
     let name = function.split("function:").last().unwrap_or(function);
@@ -127,6 +150,7 @@ pub(super) fn answer(world: &mut World, call: &Call) -> Answer {
         "CreateFunction" => create_function(world, call),
         "DeleteFunction" => {
             let (name, _) = named(required(call, "FunctionName")?);
+            outside::removed(world, &name);
             world
                 .lambda
                 .functions

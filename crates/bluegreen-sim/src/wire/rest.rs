@@ -48,6 +48,10 @@ pub(super) fn read(request: &Request) -> Result<(String, Value), Refusal> {
     if operation == "Invoke" {
         let payload = String::from_utf8_lossy(&request.body).into_owned();
         parameters.insert(PAYLOAD.to_owned(), payload.into());
+        if !request.invocation_type.is_empty() {
+            let invocation_type = request.invocation_type.clone();
+            parameters.insert("InvocationType".to_owned(), invocation_type.into());
+        }
     } else if let Value::Object(body) = plain_json::parameters(&request.body)? {
         parameters.extend(body);
     }
@@ -87,6 +91,8 @@ pub(super) fn write(call: &Call, output: &Value) -> Response {
             body: plain_json::plain(output).to_string().into_bytes(),
         };
     }
+    let status = output.get("StatusCode").and_then(Value::as_u64);
+    let status = status.and_then(|it| u16::try_from(it).ok()).unwrap_or(200);
     let text = |name: &str| output.get(name).and_then(Value::as_str).map(str::to_owned);
     headers.extend(text("ExecutedVersion").map(|it| ("x-amz-executed-version", it)));
     headers.extend(text("FunctionError").map(|it| ("x-amz-function-error", it)));

@@ -22,6 +22,7 @@ fn request(
             "AWS4-HMAC-SHA256 Credential=AKIA1/20261201/eu-west-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
         ),
         attempt: "attempt=2; max=3".to_owned(),
+        invocation_type: String::new(),
         body: body.to_vec(),
     }
 }

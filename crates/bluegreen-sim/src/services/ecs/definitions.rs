@@ -14,6 +14,8 @@ pub(super) struct Definition {
     pub(super) containers: Vec<Container>,
     /// The ARNs of the roles that its tasks get, and ECS for them.
     pub(super) roles: Vec<String>,
+    /// Its tags, as AWS shows them.
+    pub(super) tags: Vec<Value>,
 }
 
 /// A container of a task definition.
@@ -22,6 +24,9 @@ pub(super) struct Container {
     pub(super) name: String,
     /// Whether a task stops when it ends.
     pub(super) essential: bool,
+    /// The variables of its environment, as AWS shows them.
+    pub(super) environment: Vec<Value>,
+    pub(super) image: Option<String>,
 }
 
 impl Definition {
@@ -40,15 +45,43 @@ impl World {
 
     /// Adds such a revision with this number, whether or not there are those before it.
     pub fn add_task_revision(&mut self, family: &str, revision: u32) -> String {
-        let containers = vec![Container { name: "main".to_owned(), essential: true }];
+        let containers = vec![Container::named("main", Vec::new())];
         let role = format!("arn:{}:iam::{}:role/{family}", self.partition, self.account);
         let family = family.to_owned();
-        add(self, Definition { family, revision, containers, roles: vec![role] })
+        add(self, Definition { family, revision, containers, roles: vec![role], tags: Vec::new() })
+    }
+
+    /// Adds a revision of a task definition with one container that has these variables in its environment, and with
+    /// these tags, each with a name and a value; returns its ARN.
+    pub fn add_task_definition_with(
+        &mut self,
+        family: &str,
+        container: &str,
+        environment: &[(&str, &str)],
+        tags: &[(&str, &str)],
+    ) -> String {
+        let variable = |(name, value): &(&str, &str)| json!({ "name": name, "value": value });
+        let tag = |(key, value): &(&str, &str)| json!({ "key": key, "value": value });
+        let environment = environment.iter().map(variable).collect();
+        let definition = Definition {
+            family: family.to_owned(),
+            revision: next(self, family),
+            containers: vec![Container::named(container, environment)],
+            roles: Vec::new(),
+            tags: tags.iter().map(tag).collect(),
+        };
+        add(self, definition)
     }
 
     /// Returns whether there is the task definition, `family` or `family:revision`.
     pub fn has_task_definition(&self, definition: &str) -> bool {
         find(self, definition).is_some()
+    }
+}
+
+impl Container {
+    fn named(name: &str, environment: Vec<Value>) -> Self {
+        Self { name: name.to_owned(), essential: true, environment, image: None }
     }
 }
 
@@ -99,13 +132,20 @@ pub(super) fn describe(world: &World, call: &Call) -> Answer {
     let named = call.text("taskDefinition").ok_or_else(|| invalid("taskDefinition is required"))?;
     let found = find(world, named)
         .ok_or_else(|| Refusal::bad("ClientException", "Unable to describe task definition."))?;
-    Ok(json!({ "taskDefinition": shown(world, found) }))
+    let tags = call.texts("include").contains(&"TAGS").then(|| found.tags.clone());
+    Ok(json!({ "taskDefinition": shown(world, found), "tags": tags }))
 }
 
 fn shown(world: &World, definition: &Definition) -> Value {
-    let Definition { family, revision, containers, roles } = definition;
-    let containers =
-        containers.iter().map(|it| json!({ "name": it.name, "essential": it.essential }));
+    let Definition { family, revision, containers, roles, .. } = definition;
+    let containers = containers.iter().map(|it| {
+        json!({
+            "name": it.name,
+            "image": it.image,
+            "essential": it.essential,
+            "environment": it.environment,
+        })
+    });
     json!({
         "taskDefinitionArn": arn(world, family, *revision),
         "family": family,
@@ -122,17 +162,25 @@ pub(super) fn register(world: &mut World, call: &Call) -> Answer {
     let containers = call.parameters.get("containerDefinitions").and_then(Value::as_array);
     let container = |it: &Value| {
         let name = it.get("name")?.as_str()?.to_owned();
-        // What is not said to be otherwise is essential.
-        Some(Container { name, essential: it.get("essential") != Some(&Value::Bool(false)) })
+        let environment = it.get("environment").and_then(Value::as_array).cloned();
+        Some(Container {
+            // What is not said to be otherwise is essential.
+            essential: it.get("essential") != Some(&Value::Bool(false)),
+            image: it.get("image").and_then(Value::as_str).map(str::to_owned),
+            ..Container::named(&name, environment.unwrap_or_default())
+        })
     };
+    let tags = call.parameters.get("tags").and_then(Value::as_array).cloned().unwrap_or_default();
     let roles = ["executionRoleArn", "taskRoleArn"].into_iter();
     let definition = Definition {
         revision: next(world, &family),
         containers: containers.into_iter().flatten().filter_map(container).collect(),
         roles: roles.filter_map(|it| call.text(it)).map(str::to_owned).collect(),
+        tags: tags.clone(),
         family,
     };
     let shown = shown(world, &definition);
     add(world, definition);
-    Ok(json!({ "taskDefinition": shown }))
+    let tags = (!tags.is_empty()).then_some(tags);
+    Ok(json!({ "taskDefinition": shown, "tags": tags }))
 }

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Lambda, function_of};
+use super::{
+    Lambda, function_of,
+    outside::{self, Origin},
+};
 use crate::{Call, World, call::Answer};
 
 /// That a function was invoked by a call, whatever became of the answer.
@@ -79,13 +82,30 @@ pub(super) fn handed(world: &mut World, function: &str, function_arn: &str, last
     world.lambda.batches.entry(function.to_owned()).or_default().push(batch);
 }
 
-/// Invokes a function and waits for its answer, whatever the type of the invocation.
+/// Invokes a function. Of one whose code runs inside the account the answer is known at once; what is asynchronous has
+/// none.
 pub(super) fn invoke(world: &mut World, call: &Call) -> Answer {
     let (name, qualifier) = function_of(world, call)?;
+    let whole = match &qualifier {
+        Some(it) => format!("{name}:{it}"),
+        None => name.clone(),
+    };
+    let sent = call.text("Payload").unwrap_or("null").to_owned();
+    match call.text("InvocationType") {
+        Some("DryRun") => return Ok(json!({ "StatusCode": 204 })),
+        Some("Event") => {
+            outside::invoke_for(world, &whole, &sent, Origin::Asynchronous(1));
+            return Ok(json!({ "StatusCode": 202 }));
+        }
+        _ if outside::is_outside(world, &name) => {
+            world.awaited = Some(outside::invoke_for(world, &whole, &sent, Origin::Caller));
+            return Ok(json!({}));
+        }
+        _ => {}
+    }
     let function = &world.lambda.functions[&name];
     let alias = qualifier.as_ref().and_then(|it| function.aliases.get(it));
     let version = alias.map(|it| it.version.clone());
-    let sent = call.text("Payload").unwrap_or("null").to_owned();
     let timeout = Duration::from_secs(function.timeout.into());
     let (payload, error) = match &function.answer {
         _ if function.lasts > timeout => {

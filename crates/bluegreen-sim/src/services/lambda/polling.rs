@@ -1,6 +1,6 @@
 //! How mappings take messages from what they read.
 
-use super::{LambdaEvent, invoking, mappings};
+use super::{LambdaEvent, Origin, invoking, mappings, outside};
 use crate::{Event, World, services::sqs};
 
 /// Is told that something new can be read from the source with this ARN.
@@ -32,6 +32,12 @@ pub(crate) fn happen(world: &mut World, event: LambdaEvent) {
     match event {
         LambdaEvent::Settled(uuid, generation) => mappings::settle(world, &uuid, generation),
         LambdaEvent::Poll(uuid) => poll(world, &uuid),
+        LambdaEvent::Answered(id, answer) => world.bring_back(id, answer),
+        LambdaEvent::TimedOut(id) => outside::time_out(world, id),
+        LambdaEvent::Again { function, payload, attempt } => {
+            outside::invoke_for(world, &function, &payload, Origin::Asynchronous(attempt));
+        }
+        LambdaEvent::Scheduled(number) => outside::come_round(world, number),
         // A batch in work is finished, whatever becomes of the mapping.
         LambdaEvent::Processed { function, source, numbers, .. } => {
             if source.contains(":sqs:") {
