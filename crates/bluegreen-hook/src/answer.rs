@@ -42,7 +42,7 @@ async fn run<T, E: Into<BoxError>>(
 }
 
 /// Writes an error with its causes, from the outermost inwards.
-fn chain(err: &dyn error::Error) -> String {
+pub(crate) fn chain(err: &dyn error::Error) -> String {
     let mut text = err.to_string();
     let mut cause = err.source();
     while let Some(err) = cause {
