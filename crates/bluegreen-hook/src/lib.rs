@@ -8,7 +8,7 @@
 //! - [`event::Event`] tells by their shapes what the function is called with;
 //! - [`invocation::Invocation`] knows how much time is left;
 //! - [`answer::codedeploy`] and [`answer::ecs`] do a piece of work and give the answer, whatever happens in it;
-//! - [`logs::subscriber`] writes logs that CloudWatch can search.
+//! - [`logs::subscriber`] and [`metrics::Metrics`] make lines that CloudWatch can search and count.
 //!
 //! They know nothing of Lambda's runtime: what calls them fills in the [`Invocation`](invocation::Invocation),
 //! with `lambda_runtime` from the context of its `LambdaEvent`.
@@ -60,3 +60,4 @@ pub mod answer;
 pub mod event;
 pub mod invocation;
 pub mod logs;
+pub mod metrics;
