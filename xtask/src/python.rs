@@ -47,14 +47,6 @@ pub(crate) const CARGO_LAMBDA: Packages = Packages {
     modules: "ziglang",
 };
 
-/// What checks templates of CloudFormation.
-pub(crate) const CFN_LINT: Packages = Packages {
-    name: "cfn-lint",
-    requirements: include_str!("../cfn-lint.txt"),
-    direct: &["cfn-lint==1.58.0"],
-    modules: "cfnlint",
-};
-
 /// Runs a module that ends when its standard input does, so that it outlives nobody who holds the other end.
 const LEASHED: &str = "\
 import os, runpy, sys, threading
@@ -198,7 +190,7 @@ fn pip_install(python: &Path, target: Option<&Path>, wanted: &Packages, list: &P
 mod tests {
     use super::*;
 
-    const ALL: [Packages; 4] = [EMULATORS, AWS_CLI, CARGO_LAMBDA, CFN_LINT];
+    const ALL: [Packages; 3] = [EMULATORS, AWS_CLI, CARGO_LAMBDA];
 
     #[test]
     fn every_requirement_has_one_version() {
