@@ -14,6 +14,7 @@ mod shop;
 mod simulate;
 mod simulated_account;
 mod stages;
+mod templates;
 mod test;
 mod tidy;
 mod tree;
@@ -61,6 +62,8 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Checks the files of examples/hook, each with the tool that knows its rules.
+    Templates,
     /// Checks what the toolkits pull in: no other service's SDK, no mocks, no TLS.
     Tree,
     /// Checks what no lint checks: how files begin, what they are called, what they leave undone.
@@ -85,6 +88,7 @@ fn run(chore: Chore, root: &Path) -> Result<()> {
         Chore::Bench => bench::run(root),
         Chore::Package { wanted } => package::run(root, &wanted),
         Chore::Simulate { arguments } => simulate::run(root, &arguments),
+        Chore::Templates => templates::run(root),
         Chore::Tree => tree::check(root),
         Chore::Tidy => tidy::check(root),
     }

@@ -47,6 +47,14 @@ pub(crate) const CARGO_LAMBDA: Packages = Packages {
     modules: "ziglang",
 };
 
+/// What checks templates of CloudFormation.
+pub(crate) const CFN_LINT: Packages = Packages {
+    name: "cfn-lint",
+    requirements: include_str!("../cfn-lint.txt"),
+    direct: &["cfn-lint==1.58.0"],
+    modules: "cfnlint",
+};
+
 /// Runs a module that ends when its standard input does, so that it outlives nobody who holds the other end.
 const LEASHED: &str = "\
 import os, runpy, sys, threading
@@ -71,6 +79,13 @@ impl Python {
         } else {
             command.args(["-m", name]).stdin(Stdio::null());
         }
+        command
+    }
+
+    /// Returns the command that runs a program given as text.
+    pub(crate) fn text(&self, text: &str) -> Command {
+        let mut command = self.command();
+        command.args(["-c", text]).stdin(Stdio::null());
         command
     }
 
@@ -190,7 +205,7 @@ fn pip_install(python: &Path, target: Option<&Path>, wanted: &Packages, list: &P
 mod tests {
     use super::*;
 
-    const ALL: [Packages; 3] = [EMULATORS, AWS_CLI, CARGO_LAMBDA];
+    const ALL: [Packages; 4] = [EMULATORS, AWS_CLI, CARGO_LAMBDA, CFN_LINT];
 
     #[test]
     fn every_requirement_has_one_version() {

@@ -10,6 +10,7 @@ use crate::{
     shop,
     simulated_account::{self, Served},
     stages::{Counts, Stages},
+    templates,
 };
 
 /// The integration tests of `bluegreen-cli` that need the emulators.
@@ -45,6 +46,7 @@ pub(crate) fn add(stages: &mut Stages, root: &Path) -> bool {
         let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
         cargo::run(&mut cargo(root, clippy))
     });
+    stages.run("templates", || templates::check(root));
     let Some(programs) = stages.make("build", || cargo::build(root, cargo::ALL)) else {
         for name in
             ["tests", "documentation tests", "emulator tests", "simulated account tests", "aws cli"]
