@@ -139,7 +139,7 @@ fn line(event: &Event) -> Option<String> {
         Event::PhaseEnded { phase } => format!("{phase}: done"),
         Event::StepStarted { .. } => return None,
         Event::StepActs { step, from, to } => format!("  {step}: {from} -> {to}"),
-        Event::StepWaits { step, waiting_for, elapsed } => {
+        Event::StepWaits { step, waiting_for, elapsed, .. } => {
             format!("  {step}: waits for {waiting_for} ({})", duration(*elapsed))
         }
         Event::Warning { text } => format!("  warning: {text}"),

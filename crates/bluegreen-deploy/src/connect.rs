@@ -6,6 +6,15 @@ use std::sync::Arc;
 
 use aws_types::SdkConfig;
 
+#[cfg(feature = "ecs")]
+use crate::EcsTraffic;
+#[cfg(feature = "codedeploy")]
+use crate::{CodeDeployTraffic, Serving, stack_file::CodeDeployServes};
+#[cfg(any(feature = "codedeploy", feature = "ecs"))]
+use crate::{
+    Platforms,
+    stack_file::{MoverKind, MoverSettings, Traffic},
+};
 use crate::{
     Resource, Resources, Result, SourceQueue,
     stack_file::{JobSettings, StackFile},
@@ -89,8 +98,53 @@ impl Resources {
         for it in &file.tests {
             all.push(Arc::new(Test::new(it, runs::test(it, file, sdk)?)));
         }
-        Ok(Self { all, queues })
+        Ok(Self { all, queues, platforms: platforms(file, sdk)? })
     }
+}
+
+/// Makes the movers whose traffic a platform moves.
+#[cfg(any(feature = "codedeploy", feature = "ecs"))]
+fn platforms(file: &StackFile, sdk: &SdkConfig) -> Result<Platforms> {
+    use bluegreen_ecs::{AwsEcsTrafficToolkit, EcsTrafficConfig};
+
+    let mut platforms = Platforms::default();
+    let Traffic::Movers(movers) = &file.traffic else { return Ok(platforms) };
+    let service = |cluster: &String, service: &String| {
+        let config = EcsTrafficConfig { cluster: cluster.clone(), service: service.clone() };
+        AwsEcsTrafficToolkit::new(sdk, config).map(Arc::new)
+    };
+    for MoverSettings { name, kind, .. } in movers {
+        match kind {
+            MoverKind::Command(_) => {}
+            #[cfg(feature = "codedeploy")]
+            MoverKind::CodeDeploy(settings) => {
+                let serving = match &settings.serves {
+                    CodeDeployServes::Service { cluster, service: name, .. } => {
+                        Serving::Service(service(cluster, name)?)
+                    }
+                    CodeDeployServes::Function { .. } => Serving::Function(Arc::new(
+                        bluegreen_lambda::AwsLambdaTrafficToolkit::new(sdk),
+                    )),
+                };
+                let toolkit = Arc::new(bluegreen_codedeploy::AwsCodeDeployToolkit::new(sdk));
+                let traffic = CodeDeployTraffic::new(name, settings.clone(), toolkit, serving);
+                platforms.codedeploy.push(Arc::new(traffic));
+            }
+            #[cfg(feature = "ecs")]
+            MoverKind::Ecs(settings) => {
+                let toolkit = service(&settings.cluster, &settings.service)?;
+                let traffic = EcsTraffic::new(name, settings.clone(), toolkit);
+                platforms.ecs.push(Arc::new(traffic));
+            }
+        }
+    }
+    Ok(platforms)
+}
+
+/// Returns none: no platform is compiled in.
+#[cfg(not(any(feature = "codedeploy", feature = "ecs")))]
+fn platforms(_: &StackFile, _: &SdkConfig) -> Result<crate::Platforms> {
+    Ok(crate::Platforms::default())
 }
 
 /// Returns the queues of the table `[sqs.name]`, of all in the order of the file.

@@ -27,14 +27,19 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Context, Effect, Event, Limits, Mover, Outcome, Outside, Plan, Release, Report, Resource,
-    Result, Round, Rounds, SourceQueue, Step, Store, TrafficSeen, guard,
+    Context, Effect, Event, Limits, Moment, Mover, Outcome, Outside, Phase, Plan, Release, Report,
+    Resource, Result, Round, Rounds, SourceQueue, Step, Store, TrafficSeen, guard,
     outside::Direct,
-    stack_file::{GuardrailSettings, OnFailure, PaceSettings, StackFile, Traffic},
-    steps::{Hold, Idle, MoveTraffic, SwitchActive},
+    stack_file::{
+        GuardrailSettings, MoverKind, MoverSettings, OnFailure, PaceSettings, StackFile, Traffic,
+    },
+    steps::{Hold, Idle, MoveTraffic, SettleTraffic, SwitchActive},
     store::hook_key,
-    traffic::Movers,
+    traffic::{Movers, Platforms},
 };
+
+#[cfg(feature = "codedeploy")]
+use crate::stack_file::CodeDeployServes;
 
 pub(crate) use self::guardrails::asked_both_off;
 pub use self::{reverse::Reversal, undo::WayBack};
@@ -76,6 +81,8 @@ pub struct Resources {
     pub all: Vec<Arc<dyn Resource>>,
     /// Those that are queues, which consumers of other services read.
     pub queues: Vec<Arc<dyn SourceQueue>>,
+    /// What moves production traffic by itself, and is only looked at.
+    pub platforms: Platforms,
 }
 
 impl Engine {
@@ -90,7 +97,7 @@ impl Engine {
             opening: BTreeMap::new(),
             slots: Semaphore::new(file.pace.at_once),
             pace: file.pace.clone(),
-            traffic: Arc::new(Movers::new(file.traffic.clone(), folder)),
+            traffic: Arc::new(Movers::new(file.traffic.clone(), folder, &resources.platforms)),
             outside: Arc::new(Direct::new(folder)),
             resources: resources.all,
             queues: resources.queues,
@@ -107,8 +114,8 @@ impl Engine {
         Self { watcher, ..self }
     }
 
-    /// Lets `movers` move traffic instead of the commands in the stack file: for rehearsals, and for movers of
-    /// one's own. Where the file declares no mover, they are not used.
+    /// Lets `movers` move traffic instead of the commands and the platforms in the stack file: for rehearsals, and for
+    /// movers of one's own. Where the file declares no mover, they are not used.
     pub fn with_movers(self, movers: Vec<Arc<dyn Mover>>) -> Self {
         let declared = matches!(self.traffic.traffic(), Traffic::Movers(_));
         let movers = if declared { movers } else { Vec::new() };
@@ -144,6 +151,9 @@ impl Engine {
             vec![Arc::new(Idle { resources: self.resources.clone(), stack: to })];
         for mover in self.traffic.all() {
             whole.push(Arc::new(MoveTraffic { mover: Arc::clone(mover), to }));
+            if mover.platform().is_some() {
+                whole.push(Arc::new(SettleTraffic { mover: Arc::clone(mover), to }));
+            }
         }
         if *self.traffic.traffic() != Traffic::Undeclared {
             let movers = Arc::clone(&self.traffic);
@@ -165,6 +175,16 @@ impl Engine {
     /// Returns where traffic is.
     pub async fn traffic(&self, stack: StackReference) -> Result<TrafficSeen> {
         self.traffic.observe(stack).await
+    }
+
+    /// Returns when the hold of the open release ends, or has ended; `None` before `promote` has ended, and without a
+    /// release. One that somebody has overridden has ended when it began.
+    pub fn hold_over(&self, store: &Store) -> Option<Moment> {
+        let release = store.release()?;
+        let promoted = release.phases.get(&Phase::Promote)?;
+        let overridden = release.overrides.contains_key("release.hold");
+        let hold = if overridden { Duration::ZERO } else { self.hold };
+        Some(Moment(promoted.0 + hold))
     }
 
     fn report(&self, store: &Store, plan: &Plan, outcome: Outcome) -> Report {
@@ -244,13 +264,46 @@ fn own_tables(file: &StackFile) -> BTreeMap<String, Value> {
             tables.insert("traffic".to_owned(), json!({ "mover": "none" }));
         }
         Traffic::Movers(movers) => {
-            tables.extend(movers.iter().map(|it| {
-                let (moves, observes) = (it.move_command.join(" "), it.observe_command.join(" "));
-                (format!("traffic.{}", it.name), json!({ "move": moves, "observe": observes }))
-            }));
+            let said = |it: &MoverSettings| (format!("traffic.{}", it.name), said(&it.kind));
+            tables.extend(movers.iter().map(said));
         }
     }
     tables
+}
+
+/// Returns what the table of a mover says.
+fn said(mover: &MoverKind) -> Value {
+    match mover {
+        MoverKind::Command(it) => {
+            let (moves, observes) = (it.move_command.join(" "), it.observe_command.join(" "));
+            json!({ "move": moves, "observe": observes })
+        }
+        #[cfg(feature = "codedeploy")]
+        MoverKind::CodeDeploy(it) => {
+            let mut said = json!({
+                "mover": "codedeploy",
+                "application": it.application,
+                "deployment-group": it.deployment_group,
+            });
+            match &it.serves {
+                CodeDeployServes::Service { cluster, service, binding } => {
+                    said["service"] = json!(format!("{cluster}/{service}"));
+                    said["binding"] = json!(binding.to_string());
+                }
+                CodeDeployServes::Function { function, alias, variable } => {
+                    said["function"] = json!(format!("{function}:{alias}"));
+                    said["binding"] = json!(format!("variable `{variable}`"));
+                }
+            }
+            said
+        }
+        #[cfg(feature = "ecs")]
+        MoverKind::Ecs(it) => json!({
+            "mover": "ecs",
+            "service": format!("{}/{}", it.cluster, it.service),
+            "binding": it.binding.to_string(),
+        }),
+    }
 }
 
 /// Takes the warnings out, sorted.

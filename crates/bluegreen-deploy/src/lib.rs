@@ -34,7 +34,7 @@
 //!
 //! # Features
 //!
-//! One for each service, named like it (`aurora`, `cloudwatch`, `dynamodb`, `ecs`, `kinesis`, `lambda`,
+//! One for each service, named like it (`aurora`, `cloudwatch`, `codedeploy`, `dynamodb`, `ecs`, `kinesis`, `lambda`,
 //! `sns`, `sqs`), `http` for tests by HTTP requests, `dynamodb-store` for the store in a table, and `full` for all of
 //! them.
 //!
@@ -99,4 +99,8 @@ pub use store::{
     Changes, Ending, Entry, Fence, FileStorage, Holder, Journal, Lease, MemoryStorage, Moment,
     Owner, Pointer, Records, Release, StepEvent, Storage, Store, Word, storage,
 };
-pub use traffic::{Mover, TrafficSeen};
+#[cfg(feature = "ecs")]
+pub use traffic::EcsTraffic;
+#[cfg(feature = "codedeploy")]
+pub use traffic::{CodeDeployTraffic, Serving};
+pub use traffic::{Mover, Platforms, TrafficSeen};

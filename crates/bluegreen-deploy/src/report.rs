@@ -72,6 +72,8 @@ pub enum Event {
         waiting_for: String,
         /// The time since it began.
         elapsed: Duration,
+        /// How long it will take from now at most, if that is known: settling, holding.
+        left: Option<Duration>,
     },
     /// A step says something that somebody should act on.
     Warning {

@@ -126,13 +126,15 @@ impl Engine {
             longest_look: self.pace.longest_look,
             deadline: step.deadline().unwrap_or_else(|| self.deadline(&id)) + step.lasts(),
         };
+        let left = Cell::new(None);
         let progress = |it: wait::Progress<'_>| {
-            let waiting_for = it.waiting_for.to_owned();
-            (self.watcher)(Event::StepWaits { step: id.clone(), waiting_for, elapsed: it.elapsed });
+            let (step, waiting_for) = (id.clone(), it.waiting_for.to_owned());
+            let (elapsed, left) = (it.elapsed, left.get());
+            (self.watcher)(Event::StepWaits { step, waiting_for, elapsed, left });
         };
         let waits = |what: String| {
             let (step, elapsed) = (id.clone(), began.elapsed());
-            (self.watcher)(Event::StepWaits { step, waiting_for: what, elapsed });
+            (self.watcher)(Event::StepWaits { step, waiting_for: what, elapsed, left: None });
         };
         let mut acted_last_time = false;
         let waited = Cell::new(false);
@@ -142,6 +144,10 @@ impl Engine {
                 self.round(store, task, &own_warnings, &change, &objected, Waits(&waits)).await;
             let fresh_act = matches!(round, Ok(Look::Acted(_))) && !acted_last_time;
             acted_last_time = matches!(round, Ok(Look::Acted(_)));
+            left.set(match &round {
+                Ok(Look::Due(_, left)) => Some(*left),
+                _ => None,
+            });
             match round {
                 // An act that has to be repeated is repeated at the pace of looking.
                 Ok(Look::Acted(what)) if !fresh_act => Ok(Look::Waiting(what)),

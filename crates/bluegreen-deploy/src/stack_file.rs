@@ -4,7 +4,9 @@ mod problem;
 mod read;
 mod runs;
 mod settings;
+mod traffic;
 
 pub use problem::{Problem, StackFileError};
 pub use runs::*;
 pub use settings::*;
+pub use traffic::*;

@@ -285,7 +285,6 @@ impl Context<'_> {
     }
 
     /// Returns whether the open release is being taken back.
-    #[cfg(any(feature = "ecs", feature = "lambda"))]
     pub(crate) fn is_going_back(&self) -> bool {
         self.store.release().is_some_and(|it| it.going_back.is_some())
     }

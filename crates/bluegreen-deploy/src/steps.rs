@@ -26,6 +26,7 @@ mod sqs;
 
 mod promote;
 mod schema;
+mod settle;
 mod standby;
 mod test;
 #[cfg(test)]
@@ -55,6 +56,7 @@ pub(crate) use job::task::OneTask;
 pub(crate) use job::{Job, program::Program};
 pub(crate) use promote::{Hold, MoveTraffic, SwitchActive};
 pub(crate) use schema::Schema;
+pub(crate) use settle::SettleTraffic;
 pub(crate) use standby::Idle;
 #[cfg(feature = "cloudwatch")]
 pub(crate) use test::alarms::Watched;

@@ -1,23 +1,29 @@
-//! Where production traffic is, and moving it: [`Mover`], [`TrafficSeen`], and the commands of the stack file.
+//! Where production traffic is, and moving it: [`Mover`], [`TrafficSeen`], and those of the stack file.
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+#[cfg(any(feature = "codedeploy", feature = "ecs"))]
+mod binding;
+#[cfg(feature = "codedeploy")]
+mod codedeploy;
+mod command;
+#[cfg(feature = "ecs")]
+mod ecs;
+
+use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bluegreen_core::StackReference;
 
+#[cfg(feature = "codedeploy")]
+pub use self::codedeploy::{CodeDeployTraffic, Serving};
+use self::command::Commands;
+#[cfg(feature = "ecs")]
+pub use self::ecs::EcsTraffic;
+#[cfg(any(feature = "codedeploy", feature = "ecs"))]
+use crate::Error;
 use crate::{
-    Command, Result,
-    command::{Deaf, quoted},
-    stack_file::{CommandMover, Traffic},
+    Permission, Result,
+    stack_file::{MoverKind, Traffic},
 };
-
-/// How long a command may take to tell where traffic is.
-const OBSERVE_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long a command may take to move traffic.
 pub(crate) const MOVE_LIMIT: Duration = Duration::from_secs(900);
@@ -69,6 +75,85 @@ pub trait Mover: fmt::Debug + Send + Sync {
 
     /// Moves its traffic to `stack`. It is looked at again afterwards, as often as it takes.
     async fn move_to(&self, stack: StackReference) -> Result<()>;
+
+    /// Returns what moves its traffic by deployments that are made elsewhere: `CodeDeploy`, `ECS`. Then it is never
+    /// told to move it. `None` is one that is told.
+    fn platform(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Returns which deployment of the platform has not ended yet, such as `CodeDeploy deployment d-1 (InProgress)`.
+    async fn under_way(&self) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    /// Returns the permissions that its looks and moves use.
+    fn permissions(&self) -> Vec<Permission> {
+        Vec::new()
+    }
+}
+
+/// The movers of a stack file whose traffic a platform moves, in the order of the file.
+///
+/// A hook asks them which stack a deployment is for.
+#[derive(Clone, Debug, Default)]
+pub struct Platforms {
+    /// Those with `mover = "codedeploy"`.
+    #[cfg(feature = "codedeploy")]
+    pub codedeploy: Vec<Arc<CodeDeployTraffic>>,
+    /// Those with `mover = "ecs"`.
+    #[cfg(feature = "ecs")]
+    pub ecs: Vec<Arc<EcsTraffic>>,
+}
+
+#[cfg(any(feature = "codedeploy", feature = "ecs"))]
+impl Platforms {
+    /// Returns the mover of the table `[traffic.name]`, which is one whose traffic a platform moves.
+    fn named(&self, name: &str) -> Arc<dyn Mover> {
+        #[cfg(feature = "codedeploy")]
+        if let Some(found) = self.codedeploy.iter().find(|it| it.name() == name) {
+            return Arc::clone(found) as Arc<dyn Mover>;
+        }
+        #[cfg(feature = "ecs")]
+        if let Some(found) = self.ecs.iter().find(|it| it.name() == name) {
+            return Arc::clone(found) as Arc<dyn Mover>;
+        }
+        Arc::new(Unconnected { name: name.to_owned() })
+    }
+}
+
+/// A mover that the stack file names and nobody has connected. It must not be left out: its traffic would be taken to be
+/// where that of the others is.
+#[cfg(any(feature = "codedeploy", feature = "ecs"))]
+#[derive(Debug)]
+struct Unconnected {
+    name: String,
+}
+
+#[cfg(any(feature = "codedeploy", feature = "ecs"))]
+impl Unconnected {
+    fn refused(&self) -> Error {
+        Error::refused(format!(
+            "[traffic.{}] is not connected: make its resources with `Resources::connect`",
+            self.name
+        ))
+    }
+}
+
+#[cfg(any(feature = "codedeploy", feature = "ecs"))]
+#[async_trait]
+impl Mover for Unconnected {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn observe(&self, _stack: StackReference) -> Result<Option<StackReference>> {
+        Err(self.refused())
+    }
+
+    async fn move_to(&self, _stack: StackReference) -> Result<()> {
+        Err(self.refused())
+    }
 }
 
 /// All that moves production traffic.
@@ -79,15 +164,28 @@ pub(crate) struct Movers {
 }
 
 impl Movers {
-    /// Takes the tables of a stack file that lies in `folder`.
-    pub(crate) fn new(traffic: Traffic, folder: &Path) -> Self {
+    /// Takes the tables of a stack file that lies in `folder`, those of platforms from `platforms`.
+    pub(crate) fn new(
+        traffic: Traffic,
+        folder: &Path,
+        #[cfg_attr(
+            not(any(feature = "codedeploy", feature = "ecs")),
+            expect(unused_variables, reason = "no platform is compiled in")
+        )]
+        platforms: &Platforms,
+    ) -> Self {
         let movers = match &traffic {
             Traffic::Undeclared | Traffic::None => Vec::new(),
             Traffic::Movers(movers) => movers
                 .iter()
-                .map(|it| {
-                    let (settings, folder) = (it.clone(), folder.to_owned());
-                    Arc::new(Commands { settings, folder }) as Arc<dyn Mover>
+                .map(|it| match &it.kind {
+                    MoverKind::Command(settings) => {
+                        let (name, folder) = (it.name.clone(), folder.to_owned());
+                        let settings = settings.clone();
+                        Arc::new(Commands { name, settings, folder }) as Arc<dyn Mover>
+                    }
+                    #[cfg(any(feature = "codedeploy", feature = "ecs"))]
+                    _ => platforms.named(&it.name),
                 })
                 .collect(),
         };
@@ -130,48 +228,12 @@ impl Movers {
         });
         Ok(TrafficSeen::Mixed(parts.collect::<Vec<_>>().join(", ")))
     }
-}
 
-/// The commands of a table `[traffic.NAME]`, run in the stack file's folder. Both find the stack in
-/// `BLUEGREEN_STACK`.
-#[derive(Clone, Debug)]
-struct Commands {
-    settings: CommandMover,
-    folder: PathBuf,
-}
-
-#[async_trait]
-impl Mover for Commands {
-    fn name(&self) -> &str {
-        &self.settings.name
-    }
-
-    async fn observe(&self, stack: StackReference) -> Result<Option<StackReference>> {
-        let command = self.command(&self.settings.observe_command, stack, OBSERVE_LIMIT);
-        let printed = command.expect_success(command.run(&self.folder, &Deaf).await?)?;
-        match printed.trim() {
-            "mixed" => Ok(None),
-            text => text.parse().map(Some).map_err(|_| {
-                let shown = quoted(text);
-                command.failed(format!("printed `{shown}`: expected `a`, `b` or `mixed`"))
-            }),
-        }
-    }
-
-    async fn move_to(&self, stack: StackReference) -> Result<()> {
-        let command = self.command(&self.settings.move_command, stack, MOVE_LIMIT);
-        command.expect_success(command.run(&self.folder, &Deaf).await?).map(|_| ())
-    }
-}
-
-impl Commands {
-    fn command(&self, words: &[String], stack: StackReference, limit: Duration) -> Command {
-        Command {
-            words: words.to_vec(),
-            owner: format!("traffic.{}", self.settings.name),
-            environment: vec![("BLUEGREEN_STACK".to_owned(), stack.to_string())],
-            limit,
-        }
+    /// Returns the deployments of platforms that have not ended.
+    pub(crate) async fn under_way(&self) -> Result<Vec<String>> {
+        let looks = self.movers.iter().map(|it| it.under_way());
+        let found = futures::future::try_join_all(looks).await?;
+        Ok(found.into_iter().flatten().collect())
     }
 }
 
@@ -180,20 +242,21 @@ mod tests {
     use bluegreen_core::StackReference::{A, B};
 
     use super::*;
-    use crate::Error;
+    use crate::stack_file::{CommandMover, MoverSettings};
 
-    fn mover(name: &str, observe: &str) -> CommandMover {
+    fn mover(name: &str, kind: MoverKind) -> MoverSettings {
+        MoverSettings { name: name.to_owned(), line: 1, kind }
+    }
+
+    fn command(name: &str, observe: &str) -> MoverSettings {
         let shell = |script: &str| vec!["sh".to_owned(), "-c".to_owned(), script.to_owned()];
-        CommandMover {
-            name: name.to_owned(),
-            move_command: shell("echo $BLUEGREEN_STACK > moved"),
-            observe_command: shell(observe),
-        }
+        let (move_command, observe_command) = (shell("true"), shell(observe));
+        mover(name, MoverKind::Command(CommandMover { move_command, observe_command }))
     }
 
     fn commands(observe: &[&str], folder: &Path) -> Movers {
-        let movers = observe.iter().enumerate().map(|(i, it)| mover(&format!("web{i}"), it));
-        Movers::new(Traffic::Movers(movers.collect()), folder)
+        let movers = observe.iter().enumerate().map(|(i, it)| command(&format!("web{i}"), it));
+        Movers::new(Traffic::Movers(movers.collect()), folder, &Platforms::default())
     }
 
     async fn observed(observe: &[&str]) -> Result<TrafficSeen> {
@@ -216,45 +279,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn another_answer_is_an_error_that_quotes_it() {
-        let err = observed(&["echo production"]).await.unwrap_err().to_string();
-
-        assert!(err.contains("traffic.web0") && err.contains("`production`"), "{err}");
-    }
-
-    #[tokio::test]
-    async fn a_failing_command_is_an_error_with_what_it_wrote() {
-        let err = observed(&["echo no route >&2; exit 3"]).await.unwrap_err().to_string();
-
-        assert!(err.contains("no route") && err.contains('3'), "{err}");
-    }
-
-    #[tokio::test]
-    async fn a_command_that_is_not_there_is_an_error_with_the_reason() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut lost = mover("web", "");
-        lost.observe_command = vec!["./not-there.sh".to_owned()];
-        let commands = Movers::new(Traffic::Movers(vec![lost]), folder.path());
-
-        let err = commands.observe(A).await.unwrap_err();
-
-        assert!(matches!(err, Error::Command { source: Some(_), .. }), "{err}");
-    }
-
-    #[tokio::test]
-    async fn moving_runs_in_the_stack_files_folder_with_the_stack() {
-        let folder = tempfile::tempdir().unwrap();
-        let commands = commands(&["echo a"], folder.path());
-
-        commands.all()[0].move_to(B).await.unwrap();
-
-        assert_eq!(std::fs::read_to_string(folder.path().join("moved")).unwrap().trim(), "b");
-    }
-
-    #[tokio::test]
     async fn nothing_served_agrees_with_any_pointer() {
         let folder = tempfile::tempdir().unwrap();
-        let none = Movers::new(Traffic::None, folder.path());
+        let none = Movers::new(Traffic::None, folder.path(), &Platforms::default());
 
         assert!(none.observe(A).await.unwrap().agrees_with(B));
     }
@@ -283,5 +310,22 @@ mod tests {
         let movers = commands(&["echo b"], folder.path()).replaced(vec![Arc::new(Elsewhere)]);
 
         assert_eq!(movers.observe(B).await.unwrap(), TrafficSeen::On(A));
+    }
+
+    #[cfg(feature = "ecs")]
+    #[tokio::test]
+    async fn a_mover_that_nobody_has_connected_is_not_left_out() {
+        use crate::stack_file::{Binding, EcsMover};
+
+        let folder = tempfile::tempdir().unwrap();
+        let (cluster, service) = ("shop".to_owned(), "web".to_owned());
+        let binding = Binding::Tag("stack".to_owned());
+        let ecs = mover("web", MoverKind::Ecs(EcsMover { cluster, service, binding }));
+        let traffic = Traffic::Movers(vec![command("api", "echo a"), ecs]);
+
+        let movers = Movers::new(traffic, folder.path(), &Platforms::default());
+
+        let err = movers.observe(A).await.unwrap_err().to_string();
+        assert!(err.contains("[traffic.web] is not connected"), "{err}");
     }
 }

@@ -13,7 +13,8 @@ use crate::{
 };
 
 /// The steps that move production or hold it: nobody takes them by themselves.
-const PARTS_OF_A_RELEASE: [&str; 3] = ["traffic.move", "active.switch", "release.hold"];
+const PARTS_OF_A_RELEASE: [&str; 4] =
+    ["traffic.move", "traffic.settle", "active.switch", "release.hold"];
 
 impl Engine {
     /// Brings about the step `name` on `stack` by itself, on every resource that has it or on `resource`

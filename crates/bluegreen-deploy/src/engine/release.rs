@@ -295,15 +295,24 @@ impl Engine {
         Ok((Outcome::Done, steps, Vec::new()))
     }
 
-    /// Returns why the old stack must not be touched: pointer and traffic are not both on the new one.
+    /// Returns why the old stack must not be touched: pointer and traffic are not both on the new one, or need not stay
+    /// there.
     async fn not_promoted(&self, store: &Store, plan: &Plan) -> Result<Option<String>> {
         let active = store.pointer().active;
         let seen = self.traffic.observe(plan.to).await?;
-        Ok((active != plan.to || !seen.agrees_with(plan.to)).then(|| {
-            format!(
+        if active != plan.to || !seen.agrees_with(plan.to) {
+            return Ok(Some(format!(
                 "the pointer is on {active} and traffic is {seen}: hold, retire and the end of a release need \
                  both on {}; move traffic there, and run the same command again",
                 plan.to
+            )));
+        }
+        let under_way = self.traffic.under_way().await?;
+        Ok((!under_way.is_empty()).then(|| {
+            format!(
+                "{} has not ended, and may move traffic back: hold, retire and the end of a release wait for that; \
+                 run the same command again then",
+                under_way.join(", ")
             )
         }))
     }

@@ -7,6 +7,7 @@ mod guardrails;
 mod journal;
 mod lease;
 mod plan;
+mod platform;
 mod release;
 mod reverse;
 mod undo;
@@ -309,7 +310,7 @@ fn pool(steps: Vec<Probe>) -> Pool {
 fn engine_of(traffic: &str, pool: Pool) -> Engine {
     let text = format!("{FILE}{traffic}\n[release]\nhold = \"1h\"\nwatch = \"0s\"\n");
     let file = StackFile::parse(&text, Path::new("bluegreen.toml"), &|_| None).unwrap();
-    let resources = Resources { all: vec![Arc::new(pool)], queues: Vec::new() };
+    let resources = Resources { all: vec![Arc::new(pool)], ..Default::default() };
     Engine::new(&file, Path::new("."), resources, Clock::following_tokio(START))
 }
 

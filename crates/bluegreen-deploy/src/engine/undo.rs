@@ -203,8 +203,8 @@ impl Engine {
 }
 
 impl Release {
-    /// Returns whether a step of `phase`, or of one after it, was about to change something.
-    pub(crate) fn has_begun(&self, phase: Phase, plan: &Plan) -> bool {
+    /// Returns whether a step of `phase`, or of one after it, was about to change something; `plan` is the release's.
+    pub fn has_begun(&self, phase: Phase, plan: &Plan) -> bool {
         let changed = self.journal.changed();
         let mut later = plan.steps().into_iter().filter(|it| it.phase >= phase);
         later.any(|it| changed.contains(&it.step.id().key()))

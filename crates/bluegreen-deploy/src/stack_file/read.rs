@@ -27,20 +27,19 @@ mod test;
 #[cfg(test)]
 #[cfg(feature = "full")]
 mod tests;
+mod traffic;
 
 #[cfg(not(feature = "dynamodb-store"))]
 use std::path::PathBuf;
 use std::{path::Path, time::Duration};
-
-use toml::de::DeValue;
 
 use self::{
     document::Document,
     table::{Table, is_name},
 };
 use super::{
-    CommandMover, GuardrailSettings, OnFailure, PaceSettings, ReleaseSettings, StackFile,
-    StackFileError, StateSettings, StoreSettings, Traffic,
+    GuardrailSettings, OnFailure, PaceSettings, ReleaseSettings, StackFile, StackFileError,
+    StateSettings, StoreSettings,
 };
 
 /// The services that a stack file can have tables of, and whether they are compiled in.
@@ -75,7 +74,7 @@ impl StackFile {
     /// Everything that is wrong with the file at once, each with its place: syntax errors, unknown and missing
     /// keys, values of the wrong type or out of bounds, what a toolkit's configuration does not accept,
     /// ARNs of another Region or account, resources named twice, alarms that two tables share, keys without
-    /// effect, and what this version cannot do.
+    /// effect, and what cannot be done with the mover of the traffic.
     pub fn parse(
         text: &str,
         path: &Path,
@@ -97,7 +96,7 @@ fn read(mut root: Table<'_>) -> StackFile {
     let name = root.required("name", "the name of the whole, such as `\"shop\"`", stack_name);
     let region = root.required("region", "an AWS Region, such as `\"eu-west-1\"`", region);
     let account_id = account_id(&mut root);
-    let traffic = traffic(&mut root);
+    let (traffic, served) = traffic::read(&mut root);
     let state = state(&mut root);
     let release = release(&mut root);
     let pace = pace(&mut root);
@@ -106,7 +105,8 @@ fn read(mut root: Table<'_>) -> StackFile {
     tables.sort_by_key(|it| it.table.span.start);
     let alarms = tables.iter().filter(|it| it.service == "cloudwatch");
     let alarms: Vec<String> = alarms.map(|it| format!("cloudwatch.{}", it.name)).collect();
-    let tests = test::read_all(&mut root, &alarms, &pace);
+    let tests = test::read_all(&mut root, &alarms, &pace, traffic::hurried(&traffic).as_deref());
+    let document = root.document;
     root.finish();
 
     let schemas = resource::read_all("schema", &mut tables, |it| schema::read(it, &pace));
@@ -142,6 +142,10 @@ fn read(mut root: Table<'_>) -> StackFile {
     names::check_repeats(&tables);
     #[cfg(feature = "ecs")]
     ecs::check_exclusive(&tables);
+    #[cfg(feature = "ecs")]
+    traffic::check_services(document, &served, &stack_file.ecs);
+    #[cfg(not(feature = "ecs"))]
+    let _ = (document, served);
     #[cfg(feature = "cloudwatch")]
     cloudwatch::check_overlaps(&tables, &stack_file.cloudwatch);
     for it in tables {
@@ -186,41 +190,6 @@ fn checked(
     let message = format!("`{}` cannot be the `{key}`", table.document.written(&span));
     table.document.note(span, message, Some(format!("expected {expected}")));
     None
-}
-
-fn traffic(root: &mut Table<'_>) -> Traffic {
-    let Some(value) = root.value("traffic") else { return Traffic::Undeclared };
-    match value.get_ref() {
-        DeValue::String(text) if text == "none" => Traffic::None,
-        DeValue::Table(entries) if !entries.is_empty() => {
-            let movers = root.named_tables("traffic").into_iter();
-            Traffic::Movers(movers.filter_map(|(name, table)| mover(name, table)).collect())
-        }
-        _ => {
-            let message = "`traffic` does not say who moves the traffic".to_owned();
-            let help = "expected `\"none\"` or tables `[traffic.NAME]`".to_owned();
-            root.document.note(value.span(), message, Some(help));
-            Traffic::Undeclared
-        }
-    }
-}
-
-fn mover(name: &str, mut table: Table<'_>) -> Option<CommandMover> {
-    let choices = ["command", "codedeploy", "ecs"].map(|it| (it, it));
-    let mover = table.required("mover", "`command`", |table, key| table.one_of(key, &choices));
-    if let Some(mover) = mover.filter(|it| *it != "command") {
-        let message = format!("this version cannot work with the mover `{mover}` yet");
-        table.not_yet("mover", message, "expected `command`");
-        return None;
-    }
-    let move_command = table.required("move", PROGRAM, command);
-    let observe_command = table.required("observe", PROGRAM, command);
-    table.finish();
-    Some(CommandMover {
-        name: name.to_owned(),
-        move_command: move_command?,
-        observe_command: observe_command?,
-    })
 }
 
 fn command(table: &mut Table<'_>, key: &'static str) -> Option<Vec<String>> {
@@ -287,18 +256,16 @@ fn release(root: &mut Table<'_>) -> ReleaseSettings {
     let release = root.table("release", "`[release]`".to_owned()).map(|mut release| {
         let choices = [("pause", OnFailure::Pause), ("undo", OnFailure::Undo)];
         let on_failure = release.one_of("on-failure", &choices).unwrap_or_default();
-        if release.duration("undo-after").is_some() {
-            let message = "this version cannot undo a release after a time yet".to_owned();
-            release.not_yet("undo-after", message, "expected no such key");
-        }
+        let undo_after = release.duration_above_zero("undo-after");
         let hold = release.duration("hold").unwrap_or(HOLD);
         let guardrails = guardrails(&mut release);
         release.finish();
-        ReleaseSettings { hold, on_failure, guardrails }
+        ReleaseSettings { hold, on_failure, undo_after, guardrails }
     });
     release.unwrap_or_else(|| ReleaseSettings {
         hold: HOLD,
         on_failure: OnFailure::default(),
+        undo_after: None,
         guardrails: GuardrailSettings::default(),
     })
 }

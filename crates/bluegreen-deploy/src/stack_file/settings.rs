@@ -12,7 +12,7 @@ use bluegreen_core::StackReference;
 #[cfg(feature = "sns")]
 use bluegreen_sns::SnsConfig;
 
-use super::{SchemaSettings, TestSettings};
+use super::{SchemaSettings, TestSettings, Traffic};
 
 /// What a stack file says.
 #[derive(Clone, Debug, PartialEq)]
@@ -132,28 +132,6 @@ pub struct Resource<T> {
     pub settings: T,
 }
 
-/// Who moves production traffic.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Traffic {
-    /// The file does not say: a deployment ends before `promote`.
-    Undeclared,
-    /// Nothing is served: the pointer is the truth.
-    None,
-    /// Each of these moves a part of it.
-    Movers(Vec<CommandMover>),
-}
-
-/// A table `[traffic.name]` with `mover = "command"`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CommandMover {
-    /// Its name: `web`.
-    pub name: String,
-    /// Program and arguments that move the traffic to the stack in `BLUEGREEN_STACK`.
-    pub move_command: Vec<String>,
-    /// Program and arguments that print where the traffic is: `a`, `b` or `mixed`.
-    pub observe_command: Vec<String>,
-}
-
 /// The table `[state]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateSettings {
@@ -181,6 +159,9 @@ pub struct ReleaseSettings {
     pub hold: Duration,
     /// What a failure before `promote` leads to; a pause by default.
     pub on_failure: OnFailure,
+    /// After what time a release that has not begun to promote is taken back; never by default. Only a hook acts on it:
+    /// a command that a person types never turns into an undo.
+    pub undo_after: Option<Duration>,
     /// What the guardrails of a release are measured by.
     pub guardrails: GuardrailSettings,
 }

@@ -29,16 +29,23 @@ impl Step for MoveTraffic {
 
     async fn inspect(&self, context: &Context<'_>) -> Result<Inspection> {
         let seen = context.while_leased(self.mover.observe(self.to)).await?;
-        Ok(match seen {
-            Some(stack) if stack == self.to => Inspection::Done,
-            seen => Inspection::Needed {
-                from: seen.map_or("mixed".to_owned(), |it| format!("on {it}")),
-                to: format!("on {}", self.to),
-            },
+        let from = match seen {
+            Some(stack) if stack == self.to => return Ok(Inspection::Done),
+            seen => seen.map_or("mixed".to_owned(), |it| format!("on {it}")),
+        };
+        Ok(match self.mover.platform() {
+            // Whoever only looks is shown what is to come.
+            Some(platform) if context.is_turn() => {
+                Inspection::Blocked { reasons: vec![self.waits(platform, &from, context)] }
+            }
+            Some(platform) => {
+                Inspection::Needed { from, to: format!("on {} (by {platform})", self.to) }
+            }
+            None => Inspection::Needed { from, to: format!("on {}", self.to) },
         })
     }
 
-    /// Moves it. Told to stop, it is waited for, lest traffic is left half-way; but without the lease it is given up.
+    /// Moves it; what a platform moves is never come to. Told to stop, it is waited for, lest traffic is left half-way; but without the lease it is given up.
     async fn apply(&self, context: &Context<'_>) -> Result<()> {
         context.while_leased(self.mover.move_to(self.to)).await
     }
@@ -53,7 +60,24 @@ impl Step for MoveTraffic {
     }
 
     fn permissions(&self) -> Vec<Permission> {
-        Vec::new()
+        self.mover.permissions()
+    }
+}
+
+impl MoveTraffic {
+    /// Says that only a deployment of the platform moves this traffic, and how.
+    fn waits(&self, platform: &str, from: &str, context: &Context<'_>) -> String {
+        let (name, to) = (self.mover.name(), self.to);
+        let is = format!("traffic.{name} is moved by {platform}: it is {from}");
+        match context.is_going_back() {
+            false => {
+                format!("{is}; promote goes on once a deployment bound to {to} has moved it")
+            }
+            true => format!(
+                "{is}; the way back goes on once it is on {to}: stop the deployment with a rollback if it has not \
+                 ended, else deploy what is bound to {to}, and run `bluegreen rollback` again"
+            ),
+        }
     }
 }
 

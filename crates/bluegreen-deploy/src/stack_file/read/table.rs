@@ -292,11 +292,6 @@ impl<'t> Table<'t> {
         tables
     }
 
-    /// Notes that this version cannot do what `key` asks for yet.
-    pub(super) fn not_yet(&self, key: &str, message: String, help: &str) {
-        self.document.note(self.span_of(key), message, Some(help.to_owned()));
-    }
-
     /// Returns where the value at `path` (`queues.a`) is, or what of the path there is; at worst the header.
     pub(super) fn span_of(&self, path: &str) -> Range<usize> {
         let mut span = self.span.clone();

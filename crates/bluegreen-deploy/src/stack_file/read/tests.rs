@@ -3,6 +3,7 @@
 mod exclusive;
 mod resources;
 mod runs;
+mod traffic;
 mod values;
 mod variables;
 
@@ -91,6 +92,7 @@ fn a_whole_file_is_read() {
         ReleaseSettings {
             hold: seconds(2 * 60 * 60),
             on_failure: OnFailure::Pause,
+            undo_after: None,
             guardrails: GuardrailSettings {
                 watch: seconds(20),
                 ignore_alarms: ["shop-b-always".to_owned()].into(),

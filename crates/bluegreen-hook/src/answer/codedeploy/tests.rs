@@ -7,7 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bluegreen_codedeploy::MockCodeDeployToolkit;
+use bluegreen_codedeploy::{Deployment, DeploymentGroup, MockCodeDeployToolkit, Target};
 use bluegreen_core::Result as CoreResult;
 use tokio::time::Instant;
 
@@ -57,14 +57,27 @@ fn why(reported: &Reported) -> &str {
     why
 }
 
-/// CodeDeploy as it answers two invocations: the first report of an event counts.
+/// CodeDeploy as it answers two invocations, of which the first report of an event counts; or as it does not answer.
 #[derive(Debug, Default)]
-struct Remembering(Mutex<Vec<HookStatus>>);
+struct CodeDeploy {
+    is_silent: bool,
+    taken: Mutex<Vec<HookStatus>>,
+}
 
+impl CodeDeploy {
+    fn silent() -> Self {
+        Self { is_silent: true, ..Self::default() }
+    }
+}
+
+/// Only reports are asked of it.
 #[async_trait]
-impl CodeDeployToolkit for Remembering {
+impl CodeDeployToolkit for CodeDeploy {
     async fn report(&self, _: HookExecution, status: HookStatus) -> CoreResult<Change> {
-        let mut taken = self.0.lock().unwrap();
+        if self.is_silent {
+            return pending().await;
+        }
+        let mut taken = self.taken.lock().unwrap();
         if !taken.is_empty() {
             return Ok(Change::AlreadySo);
         }
@@ -73,21 +86,22 @@ impl CodeDeployToolkit for Remembering {
     }
 
     async fn running_lifecycle_event(&self, _: &str) -> CoreResult<Option<String>> {
-        Ok(None)
-    }
-}
-
-/// CodeDeploy when it does not answer at all.
-#[derive(Debug)]
-struct Silent;
-
-#[async_trait]
-impl CodeDeployToolkit for Silent {
-    async fn report(&self, _: HookExecution, _: HookStatus) -> CoreResult<Change> {
         pending().await
     }
 
-    async fn running_lifecycle_event(&self, _: &str) -> CoreResult<Option<String>> {
+    async fn deployment(&self, _: &str) -> CoreResult<Deployment> {
+        pending().await
+    }
+
+    async fn target(&self, _: &str) -> CoreResult<Option<Target>> {
+        pending().await
+    }
+
+    async fn under_way(&self, _: &str, _: &str) -> CoreResult<Vec<String>> {
+        pending().await
+    }
+
+    async fn deployment_group(&self, _: &str, _: &str) -> CoreResult<DeploymentGroup> {
         pending().await
     }
 }
@@ -153,7 +167,7 @@ async fn work_that_takes_too_long_is_dropped_and_reported_half_a_minute_before_t
 
 #[tokio::test(start_paused = true)]
 async fn an_event_that_comes_again_after_its_report_is_success_and_changes_nothing() {
-    let client = Remembering::default();
+    let client = CodeDeploy::default();
     let invocation = invocation(QUARTER_HOUR);
 
     let first = codedeploy(&client, event(), &invocation, succeeds()).await.unwrap();
@@ -161,7 +175,7 @@ async fn an_event_that_comes_again_after_its_report_is_success_and_changes_nothi
     let again = codedeploy(&client, event(), &invocation, failing).await.unwrap();
 
     assert!(!first.was_over && again.was_over);
-    assert_eq!(*client.0.lock().unwrap(), [HookStatus::Succeeded]);
+    assert_eq!(*client.taken.lock().unwrap(), [HookStatus::Succeeded]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -201,7 +215,9 @@ async fn a_report_without_any_answer_is_an_error_a_second_before_the_end() {
     let began = Instant::now();
 
     let work = pending::<Result<Answer, Infallible>>();
-    let err = codedeploy(&Silent, event(), &invocation(QUARTER_HOUR), work).await.unwrap_err();
+    let err = codedeploy(&CodeDeploy::silent(), event(), &invocation(QUARTER_HOUR), work)
+        .await
+        .unwrap_err();
 
     assert_eq!(began.elapsed(), Duration::from_secs(899));
     assert!(matches!(err.answer, Answer::Failed(_)));
@@ -232,7 +248,7 @@ async fn what_another_invocation_reports_is_not_reported_by_this_one() {
 
 #[tokio::test(start_paused = true)]
 async fn work_in_two_phases_is_handed_over_by_one_invocation_and_reported_by_the_next() {
-    let client = Remembering::default();
+    let client = CodeDeploy::default();
     let first = invocation(QUARTER_HOUR);
     let phases = Mutex::new(0);
     let work = async |invocation: &Invocation| {
@@ -251,5 +267,5 @@ async fn work_in_two_phases_is_handed_over_by_one_invocation_and_reported_by_the
 
     assert_eq!(handed_over.answer, Answer::Later);
     assert_eq!(reported.answer, Answer::Succeeded);
-    assert_eq!(*client.0.lock().unwrap(), [HookStatus::Succeeded]);
+    assert_eq!(*client.taken.lock().unwrap(), [HookStatus::Succeeded]);
 }

@@ -227,10 +227,11 @@ fn traffic_is_moved_by_commands() {
     );
 
     let mover = CommandMover {
-        name: "web".to_owned(),
         move_command: vec!["./switch.sh".to_owned(), "web".to_owned()],
         observe_command: vec!["./where.sh".to_owned()],
     };
+    let kind = MoverKind::Command(mover);
+    let mover = MoverSettings { name: "web".to_owned(), line: 4, kind };
     assert_eq!(found.traffic, Traffic::Movers(vec![mover]));
 }
 
@@ -248,15 +249,12 @@ fn a_mover_lacks_nothing() {
 }
 
 #[test]
-fn what_this_version_cannot_do_is_refused_at_its_place() {
-    let cases = [
-        ("[traffic.web]\nmover = \"codedeploy\"\nservice = \"x\"", "\"codedeploy\""),
-        ("[traffic.web]\nmover = \"ecs\"", "\"ecs\""),
-        ("[release]\nundo-after = \"4h\"", "\"4h\""),
-    ];
-    for (text, place) in cases {
-        one_problem(text, place, &["this version cannot", "yet"]);
-    }
+fn a_release_may_be_taken_back_after_a_time() {
+    let found = good("[release]\nundo-after = \"4h\"");
+
+    assert_eq!(found.release.undo_after, Some(seconds(4 * 60 * 60)));
+    assert_eq!(good("").release.undo_after, None);
+    one_problem("[release]\nundo-after = \"0s\"", "\"0s\"", &["`undo-after` is zero"]);
 }
 
 #[test]

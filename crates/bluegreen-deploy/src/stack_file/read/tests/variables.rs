@@ -21,7 +21,8 @@ fn variables_are_replaced_in_every_string() {
     );
 
     let Traffic::Movers(movers) = &found.traffic else { panic!("{:?}", found.traffic) };
-    assert_eq!(movers[0].move_command, ["./switch.sh", "live-${STAGE}"]);
+    let MoverKind::Command(mover) = &movers[0].kind else { panic!("{movers:?}") };
+    assert_eq!(mover.move_command, ["./switch.sh", "live-${STAGE}"]);
     assert_eq!(found.sqs[0].settings.config.queues, pair("ingest-a", "xlivey$"));
     let filter = found.sns[0].settings.config.enabled_filter.as_ref().unwrap();
     assert_eq!(filter["stage"][0], "live");
