@@ -221,6 +221,12 @@ pub(crate) enum Command {
         /// What it is to allow.
         #[arg(long = "for", value_name = "WHAT", default_value = "deploy")]
         purpose: PolicyFor,
+        /// With `--for hook`: the name of the function.
+        #[arg(long, value_name = "NAME", default_value = "CodeDeployHook_bluegreen")]
+        function: String,
+        /// With `--for hook`: the name of the SSM parameter that has the stack file.
+        #[arg(long, value_name = "NAME", default_value = "/bluegreen/*")]
+        parameter: String,
     },
 
     /// Write a commented stack file to begin with.
@@ -238,6 +244,8 @@ pub(crate) enum PolicyFor {
     Deploy,
     /// To look: plan and status.
     Plan,
+    /// What the hook Lambda does: everything that a release does, and what makes a hook of it.
+    Hook,
 }
 
 /// How a release is rehearsed.

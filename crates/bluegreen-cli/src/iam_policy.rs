@@ -4,7 +4,7 @@ use std::path::Path;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use bluegreen_core::StackReference;
-use bluegreen_deploy::{Engine, LeastPolicy, Purpose, Resources};
+use bluegreen_deploy::{Engine, HookNames, LeastPolicy, Purpose, Resources};
 use serde_json::{Value, json};
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Prints the policy on stdout, and what is to be known about it on stderr. Nothing is asked of AWS.
-pub(crate) fn run(cli: &Cli, purpose: PolicyFor) -> Result<Exit, Failure> {
+pub(crate) fn run(cli: &Cli, purpose: PolicyFor, names: &HookNames) -> Result<Exit, Failure> {
     let file = stack_file::read(&cli.file)?;
     // Nobody calls anything: the steps are only asked what they would need.
     let nobody = SdkConfig::builder()
@@ -25,11 +25,11 @@ pub(crate) fn run(cli: &Cli, purpose: PolicyFor) -> Result<Exit, Failure> {
     let resources = Resources::connect(&file, &nobody)?;
     let engine = Engine::new(&file, Path::new("."), resources, bluegreen_core::Clock::system());
     let plans = [engine.plan(StackReference::A)?, engine.plan(StackReference::B)?];
-    let purpose = match purpose {
-        PolicyFor::Deploy => Purpose::Deploy,
-        PolicyFor::Plan => Purpose::Plan,
+    let policy = match purpose {
+        PolicyFor::Deploy => LeastPolicy::of(&file, &plans, Purpose::Deploy),
+        PolicyFor::Plan => LeastPolicy::of(&file, &plans, Purpose::Plan),
+        PolicyFor::Hook => LeastPolicy::for_hook(&file, &plans, names),
     };
-    let policy = LeastPolicy::of(&file, &plans, purpose);
     let document = policy.document();
     let reasons = policy.statements.iter().filter_map(|it| it.reason.map(|why| (it, why)));
 

@@ -21,6 +21,7 @@ mod timeline;
 mod unlock;
 mod words;
 
+use bluegreen_deploy::HookNames;
 use clap::Parser;
 
 use crate::{
@@ -34,7 +35,10 @@ fn main() -> std::process::ExitCode {
     let result = match &cli.command {
         // Its time is not ours.
         Command::Rehearse(arguments) => rehearse::run(&cli, arguments),
-        Command::IamPolicy { purpose } => iam_policy::run(&cli, *purpose),
+        Command::IamPolicy { purpose, function, parameter } => {
+            let (function, parameter) = (function.clone(), parameter.clone());
+            iam_policy::run(&cli, *purpose, &HookNames { function, parameter })
+        }
         _ => run(&cli),
     };
     match result {

@@ -252,3 +252,42 @@ fn the_policy_of_a_stack_file_says_why_it_has_wildcards() {
     assert!(!document["policy"].to_string().contains("rds:StopDBCluster"));
     assert!(document["reasons"].as_array().unwrap().iter().all(|it| it["reason"].is_string()));
 }
+
+#[test]
+fn the_policy_of_a_hook_has_what_makes_a_hook_of_a_deployment() {
+    let folder = folder(Some(
+        r#"
+name = "shop"
+region = "eu-west-1"
+account-id = "123456789012"
+[traffic.web]
+mover = "codedeploy"
+application = "shop"
+deployment-group = "web"
+cluster = "shop"
+service = "web"
+binding = { container = "web", env = "STACK" }
+[traffic.api]
+mover = "ecs"
+cluster = "shop"
+service = "api"
+binding = { tag = "stack" }
+[aurora.orders]
+clusters = { a = "orders-a", b = "orders-b" }
+"#,
+    ));
+
+    let hook = bluegreen(&folder, &["iam-policy", "--for", "hook"]);
+    let named = bluegreen(
+        &folder,
+        &["iam-policy", "--for", "hook", "--function", "f", "--parameter", "/p"],
+    );
+    let deploy = bluegreen(&folder, &["iam-policy"]);
+
+    assert_eq!(hook.status.code(), Some(0), "{}", text(&hook.stderr));
+    insta::assert_snapshot!("iam-policy-hook", text(&hook.stdout));
+    assert!(text(&named.stdout).contains("function:f\""), "{}", text(&named.stdout));
+    assert!(text(&named.stdout).contains("parameter/p\""), "{}", text(&named.stdout));
+    assert!(text(&deploy.stdout).contains("codedeploy:GetDeployment"));
+    assert!(!text(&deploy.stdout).contains("PutLifecycleEventHookExecutionStatus"));
+}

@@ -69,7 +69,7 @@ pub use error::{Error, Result};
 pub use guardrail::{Asked, Guardrail, Objection, Occasion};
 pub use look::{Round, Rounds, Shared};
 pub use outside::{HttpAnswer, HttpRequest, Outside, Verdict};
-pub use permission::{LeastPolicy, Permission, Purpose, Statement, Wildcard};
+pub use permission::{HookNames, LeastPolicy, Permission, Purpose, Statement, Wildcard};
 pub use plan::{Phase, Plan, Planned};
 pub use rate::{Limits, RateLimit};
 pub use report::{

@@ -1,11 +1,13 @@
 //! [`Permission`], an IAM action on a resource, and [`LeastPolicy`], all that a stack file needs of them.
 
+mod hook;
 mod policy;
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+pub use hook::HookNames;
 pub use policy::{LeastPolicy, Purpose, Statement};
 
 /// An IAM action on a resource.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bluegreen_core::Arn;
 use serde_json::{Map, Value, json};
 
-use super::{Permission, Wildcard};
+use super::{HookNames, Permission, Wildcard, hook};
 use crate::{
     Plan,
     stack_file::{StackFile, StoreSettings},
@@ -53,21 +53,26 @@ impl LeastPolicy {
         plans: impl IntoIterator<Item = &'a Plan>,
         purpose: Purpose,
     ) -> Self {
-        let place = Place::of(file);
-        let steps = plans.into_iter().flat_map(Plan::steps);
-        let wanted: BTreeSet<Permission> = steps
-            .flat_map(|it| {
-                let undo = it.step.undo().map(|it| it.permissions()).unwrap_or_default();
-                it.step.permissions().into_iter().chain(undo)
-            })
-            .filter(|it| purpose == Purpose::Deploy || it.looks())
-            .collect();
+        let wanted = of_steps(plans).filter(|it| purpose == Purpose::Deploy || it.looks());
+        Self::gather(file, wanted.chain(of_store(file, purpose)).collect())
+    }
 
+    /// Gathers what the hook Lambda needs that is called `names`: all that a deployment does, and what makes a hook of it.
+    pub fn for_hook<'a>(
+        file: &StackFile,
+        plans: impl IntoIterator<Item = &'a Plan>,
+        names: &HookNames,
+    ) -> Self {
+        let own = hook::permissions(file, names);
+        let wanted = of_steps(plans).chain(of_store(file, Purpose::Deploy)).chain(own);
+        Self::gather(file, wanted.collect())
+    }
+
+    fn gather(file: &StackFile, wanted: BTreeSet<Permission>) -> Self {
+        let place = Place::of(file);
         // First what is allowed on each resource, then the resources on which the same is allowed.
         let mut on: BTreeMap<(String, Option<Wildcard>), BTreeSet<&'static str>> = BTreeMap::new();
-        for Permission { action, resource, wildcard } in
-            wanted.into_iter().chain(of_store(file, purpose))
-        {
+        for Permission { action, resource, wildcard } in wanted {
             on.entry((place.arn(action, &resource), wildcard)).or_default().insert(action);
         }
         let mut statements: BTreeMap<(BTreeSet<&str>, Option<Wildcard>), BTreeSet<String>> =
@@ -89,6 +94,14 @@ impl LeastPolicy {
         let statements: Vec<Value> = self.statements.iter().map(Statement::document).collect();
         json!({ "Version": "2012-10-17", "Statement": statements })
     }
+}
+
+/// Returns what the steps of plans need, and those that take them back.
+fn of_steps<'a>(plans: impl IntoIterator<Item = &'a Plan>) -> impl Iterator<Item = Permission> {
+    plans.into_iter().flat_map(Plan::steps).flat_map(|it| {
+        let undo = it.step.undo().map(|it| it.permissions()).unwrap_or_default();
+        it.step.permissions().into_iter().chain(undo)
+    })
 }
 
 /// Returns what the store needs that a stack file names.
