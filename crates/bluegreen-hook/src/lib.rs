@@ -8,6 +8,7 @@
 //! - [`event::Event`] tells by their shapes what the function is called with;
 //! - [`invocation::Invocation`] knows how much time is left;
 //! - [`answer::codedeploy`] and [`answer::ecs`] do a piece of work and give the answer, whatever happens in it;
+//! - [`configuration::Configuration`] is the stack file, from the package, a parameter or a variable;
 //! - [`logs::subscriber`] and [`metrics::Metrics`] make lines that CloudWatch can search and count.
 //!
 //! They know nothing of Lambda's runtime: what calls them fills in the [`Invocation`](invocation::Invocation),
@@ -55,8 +56,13 @@
 //! ```
 //!
 //! The program must not be built with `panic = "abort"`: a panic could not be answered for.
+//!
+//! # Features
+//!
+//! - `ssm` (default): the stack file from Parameter Store of AWS Systems Manager.
 
 pub mod answer;
+pub mod configuration;
 pub mod event;
 pub mod invocation;
 pub mod logs;
