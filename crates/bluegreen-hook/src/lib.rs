@@ -9,7 +9,8 @@
 //! - [`invocation::Invocation`] knows how much time is left;
 //! - [`answer::codedeploy`] and [`answer::ecs`] do a piece of work and give the answer, whatever happens in it;
 //! - [`configuration::Configuration`] is the stack file, from the package, a parameter or a variable;
-//! - [`logs::subscriber`] and [`metrics::Metrics`] make lines that CloudWatch can search and count.
+//! - [`logs::subscriber`] and [`metrics::Metrics`] make lines that CloudWatch can search and count;
+//! - [`rds::handle`] does what is to be done about events of RDS (feature `aurora`).
 //!
 //! They know nothing of Lambda's runtime: what calls them fills in the [`Invocation`](invocation::Invocation),
 //! with `lambda_runtime` from the context of its `LambdaEvent`.
@@ -59,6 +60,7 @@
 //!
 //! # Features
 //!
+//! - `aurora` (default): what is done about events of RDS.
 //! - `ssm` (default): the stack file from Parameter Store of AWS Systems Manager.
 
 pub mod answer;
@@ -67,3 +69,5 @@ pub mod event;
 pub mod invocation;
 pub mod logs;
 pub mod metrics;
+#[cfg(feature = "aurora")]
+pub mod rds;
