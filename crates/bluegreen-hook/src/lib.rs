@@ -10,10 +10,11 @@
 //! - [`answer::codedeploy`] and [`answer::ecs`] do a piece of work and give the answer, whatever happens in it;
 //! - [`configuration::Configuration`] is the stack file, from the package, a parameter or a variable;
 //! - [`logs::subscriber`] and [`metrics::Metrics`] make lines that CloudWatch can search and count;
-//! - [`rds::handle`] does what is to be done about events of RDS (feature `aurora`).
+//! - `rds::handle` does what is to be done about events of RDS (feature `aurora`).
 //!
 //! They know nothing of Lambda's runtime: what calls them fills in the [`Invocation`](invocation::Invocation),
-//! with `lambda_runtime` from the context of its `LambdaEvent`.
+//! with `lambda_runtime` from the context of its `LambdaEvent`. Futures that answer or wait stay in their thread, so
+//! that is `lambda_runtime::run`, and not `run_concurrent`.
 //!
 //! ```no_run
 //! use bluegreen_codedeploy::CodeDeployToolkit;
