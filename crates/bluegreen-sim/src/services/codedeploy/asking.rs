@@ -81,12 +81,14 @@ pub(super) fn deployment(world: &World, deployment: &Deployment) -> Value {
     });
     let has_rollback = deployment.rolled_back_by.is_some() || rolls_back.is_some();
     let present = |it: &Value| (!it.is_null()).then(|| it.clone());
+    let key = (deployment.application.clone(), deployment.group.clone());
+    let group = world.codedeploy.groups.get(&key);
     let started = deployment.events.first().and_then(|it| it.started);
     json!({ "deploymentInfo": {
         "deploymentId": deployment.id,
         "applicationName": deployment.application,
         "deploymentGroupName": deployment.group,
-        "deploymentConfigName": "CodeDeployDefault.ECSAllAtOnce",
+        "deploymentConfigName": group.map(|it| &it.deployment_config),
         "computePlatform": "ECS",
         "status": deployment.status,
         "creator": deployment.creator,

@@ -14,13 +14,19 @@ use crate::{
 /// §11: how long a hook may take to report.
 pub(super) const REPORT_WITHIN: Duration = Duration::from_secs(3600);
 
+/// The longest that a step of traffic may take, in minutes: two days.
+const LONGEST_STEP: u64 = 2_880;
+
 /// How traffic moves: each step with the percentage that is on the new tasks, and for how long.
 pub(super) fn steps(config: &str, last: Duration) -> Option<Vec<(f64, Duration)>> {
     let name = config.strip_prefix("CodeDeployDefault.ECS").unwrap_or(config);
     if name == "AllAtOnce" {
         return Some(vec![(100.0, last)]);
     }
-    let minutes = |it: &str| Some(Duration::from_secs(60 * it.parse::<u64>().ok()?));
+    let minutes = |it: &str| {
+        let number = it.parse::<u64>().ok().filter(|it| *it <= LONGEST_STEP)?;
+        Some(Duration::from_secs(60 * number))
+    };
     let (percent, every) = if let Some(rest) = name.strip_prefix("Canary") {
         let (percent, wait) = rest.split_once("Percent")?;
         let wait = minutes(wait.strip_suffix("Minutes")?)?;

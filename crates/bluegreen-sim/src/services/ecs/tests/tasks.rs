@@ -180,7 +180,9 @@ fn without_a_revision_the_last_one_runs() {
 fn a_definition_is_described_with_its_containers_and_one_that_is_not_there_is_refused() {
     let mut world = with_definition();
     world.add_task_revision("migrate", 7);
-    let containers = json!([{ "name": "app" }, { "name": "log", "essential": false }]);
+    let environment = json!([{ "name": "STACK", "value": "b" }]);
+    let app = json!({ "name": "app", "image": "app:1", "environment": environment });
+    let containers = json!([app, { "name": "log", "essential": false }]);
     let define = json!({ "family": "migrate", "containerDefinitions": containers });
     let registered = answer(&mut world, &call("ecs", "RegisterTaskDefinition", define)).unwrap();
     let mut describe = |definition: &str| {
@@ -194,11 +196,13 @@ fn a_definition_is_described_with_its_containers_and_one_that_is_not_there_is_re
 
     assert_eq!(last, registered);
     assert_eq!((&last["taskDefinition"]["revision"], &seventh["revision"]), (&json!(8), &json!(7)));
-    let app = json!({ "name": "app", "essential": true });
-    let log = json!({ "name": "log", "essential": false });
+    let shown = |name: &str, essential: bool, image: Value, environment: &Value| json!({ "name": name, "essential": essential, "image": image, "environment": environment });
+    let app = shown("app", true, json!("app:1"), &environment);
+    let log = shown("log", false, Value::Null, &json!([]));
+    let main = shown("main", true, Value::Null, &json!([]));
     assert_eq!(last["taskDefinition"]["containerDefinitions"], json!([app, log]));
     assert_eq!(seventh["status"], "ACTIVE");
-    assert_eq!(seventh["containerDefinitions"], json!([{ "name": "main", "essential": true }]));
+    assert_eq!(seventh["containerDefinitions"], json!([main]));
     for refusal in lost {
         let expected = Refusal::bad("ClientException", "Unable to describe task definition.");
         assert_eq!(refusal, expected);
