@@ -1,7 +1,9 @@
 //! ECS: services that reach their count task by task, and may take messages from a queue; and tasks that run alone.
 
 mod definitions;
+mod native;
 mod reading;
+mod serving;
 pub(crate) mod sets;
 mod tasks;
 
@@ -10,44 +12,19 @@ use std::{
     time::Duration,
 };
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-pub(crate) use self::reading::arrived;
+pub(crate) use self::{native::hook_answered, reading::arrived};
 pub use self::{
+    native::{BlueGreen, LifecycleHook, ServiceDeployment, Strategy},
     sets::TaskSet,
     tasks::{Task, TaskRun},
 };
 use super::{Concerns, scaling, sqs, unknown};
 use crate::{Call, Event, Lagging, Refusal, World, call::Answer};
 
-/// §3.2: how many services a call may name.
-const MOST: usize = 10;
-
 /// How many tasks a service may have.
 const MOST_TASKS: u32 = 5_000;
-
-/// §3.1: what can be changed of a service that `CODE_DEPLOY` deploys, or `EXTERNAL`.
-const LEFT_BY_CODE_DEPLOY: [&str; 9] = [
-    "cluster",
-    "service",
-    "desiredCount",
-    "deploymentConfiguration",
-    "healthCheckGracePeriodSeconds",
-    "placementConstraints",
-    "placementStrategy",
-    "enableECSManagedTags",
-    "propagateTags",
-];
-const LEFT_BY_EXTERNAL: [&str; 8] = [
-    "cluster",
-    "service",
-    "desiredCount",
-    "healthCheckGracePeriodSeconds",
-    "placementConstraints",
-    "placementStrategy",
-    "enableECSManagedTags",
-    "propagateTags",
-];
 
 /// What there is of ECS.
 #[derive(Debug, Default)]
@@ -62,6 +39,8 @@ pub struct Ecs {
     runs: BTreeMap<String, TaskRun>,
     /// What was started by calls with a token, by cluster and token.
     started: BTreeMap<(String, String), tasks::Started>,
+    /// What ECS deploys itself.
+    native: native::Native,
 }
 
 /// A service.
@@ -90,6 +69,10 @@ pub struct Service {
     polls: bool,
     /// The ARN of the task definition that its tasks have.
     definition: Option<String>,
+    /// How ECS makes its deployments from one revision to another; none where it does not.
+    pub blue_green: Option<BlueGreen>,
+    /// The ARNs of the revisions that run, where ECS makes its deployments so.
+    revisions: Vec<String>,
     /// What it consists of where CodeDeploy has deployed it.
     task_sets: Vec<TaskSet>,
 }
@@ -123,6 +106,14 @@ pub enum EcsEvent {
     Task(String, String),
     /// A task that runs alone, by its id and how often somebody has stopped it, gets on.
     Alone(String, u64),
+    /// A deployment, by its ARN, begins.
+    DeploymentBegins(String),
+    /// A run of a stage of a deployment, by ARN and number, ends.
+    StageEnds(String, u64),
+    /// A hook, by deployment, run and place, is called again.
+    HookCallsBack(String, u64, usize),
+    /// A hook, by deployment, run and place, has taken too long.
+    HookTimesOut(String, u64, usize),
     /// The tasks of a service, by cluster and name, look for messages.
     Poll(String, String),
     /// A task of a service has processed messages.
@@ -175,6 +166,8 @@ impl World {
             source: None,
             polls: false,
             definition: None,
+            blue_green: None,
+            revisions: Vec::new(),
             task_sets: Vec::new(),
         };
         self.add_ecs_cluster(cluster);
@@ -198,16 +191,6 @@ impl World {
             change(service);
         }
     }
-}
-
-/// Is told what the hook of a deployment has answered.
-pub(crate) fn hook_answered(
-    _world: &mut World,
-    _deployment: &str,
-    _run: u64,
-    _hook: usize,
-    _answer: super::Answered,
-) {
 }
 
 /// Returns how many tasks a service is to run.
@@ -247,6 +230,10 @@ pub(super) fn happen(world: &mut World, event: EcsEvent) {
             reading::look(world, &cluster, &name);
         }
         EcsEvent::Alone(id, generation) => tasks::get_on(world, &id, generation),
+        EcsEvent::DeploymentBegins(arn) => native::begin(world, &arn),
+        EcsEvent::StageEnds(arn, run) => native::end_stage(world, &arn, run),
+        EcsEvent::HookCallsBack(arn, run, hook) => native::call_back(world, &arn, run, hook),
+        EcsEvent::HookTimesOut(arn, run, hook) => native::time_out(world, &arn, run, hook),
         EcsEvent::Poll(cluster, name) => reading::poll(world, &cluster, &name),
         EcsEvent::Processed { service, source, numbers } => {
             sqs::delete(world, &source, &numbers, &service);
@@ -284,11 +271,14 @@ pub(super) fn answer(world: &mut World, call: &Call) -> Answer {
             world.ecs.clusters.insert(name.clone());
             Ok(json!({ "cluster": { "clusterName": name } }))
         }
-        "CreateService" => create(world, call),
-        "DescribeServices" => describe(world, call),
+        "CreateService" => serving::create(world, call),
+        "DescribeServiceDeployments" => native::describe(world, call),
+        "DescribeServiceRevisions" => native::describe_revisions(world, call),
+        "DescribeServices" => serving::describe(world, call),
         "DescribeTaskDefinition" => definitions::describe(world, call),
         "DescribeTaskSets" => sets::describe(world, call),
         "DescribeTasks" => tasks::describe(world, call),
+        "ListServiceDeployments" => native::list(world, call),
         "ListServices" => {
             let cluster = known_cluster(world, call)?;
             let own = world.ecs.services.values().filter(|it| it.cluster == cluster);
@@ -296,13 +286,17 @@ pub(super) fn answer(world: &mut World, call: &Call) -> Answer {
         }
         "RegisterTaskDefinition" => definitions::register(world, call),
         "RunTask" => tasks::run(world, call),
+        "StopServiceDeployment" => native::stop(world, call),
         "StopTask" => tasks::stop(world, call),
-        "UpdateService" => update(world, call),
+        "UpdateService" => serving::update(world, call),
         _ => Err(unknown(call)),
     }
 }
 
 pub(super) fn concerns(world: &World, call: &Call) -> Concerns {
+    if let Some(concerns) = native::concerns(world, call) {
+        return concerns;
+    }
     let cluster = cluster_of(call);
     let last = |it: &str| it.rsplit('/').next().unwrap_or_default().to_owned();
     let service = |it: &&str| world.arn("ecs", &format!("service/{cluster}/{}", last(it)));
@@ -356,141 +350,6 @@ fn arn(world: &World, service: &Service) -> String {
 
 fn invalid(message: impl Into<String>) -> Refusal {
     Refusal::bad("InvalidParameterException", message)
-}
-
-fn describe(world: &mut World, call: &Call) -> Answer {
-    let cluster = known_cluster(world, call)?;
-    let named: Vec<String> = call.texts("services").iter().map(|it| (*it).to_owned()).collect();
-    if named.is_empty() || named.len() > MOST {
-        return Err(invalid("Services cannot be empty, and at most 10 can be named."));
-    }
-    let now = world.now();
-    let (mut services, mut failures) = (Vec::new(), Vec::new());
-    for name in named {
-        let found = world.ecs.find(&cluster, &name).cloned();
-        match found {
-            Some(service) => services.push(shown(world, &service, now)),
-            // §3.2: what is missing is in an answer of 200.
-            None => failures.push(json!({
-                "arn": world.arn("ecs", &format!("service/{cluster}/{name}")),
-                "reason": "MISSING",
-            })),
-        }
-    }
-    Ok(json!({ "services": services, "failures": failures }))
-}
-
-fn shown(world: &World, service: &Service, now: Duration) -> Value {
-    let desired = *service.desired.seen(now);
-    let steady = service.running == desired && service.pending == 0;
-    let counts = json!({
-        "id": format!("ecs-svc/{}", service.name),
-        "status": "PRIMARY",
-        "desiredCount": desired,
-        "runningCount": service.running,
-        "pendingCount": service.pending,
-        "rolloutState": "COMPLETED",
-    });
-    // §3.2: only ECS's own controller fills the deployments.
-    let own = service.controller == "ECS";
-    let task_set = json!({
-        "taskDefinition": service.definition,
-        "id": format!("ecs-svc/{}", service.name),
-        "status": "PRIMARY",
-        "computedDesiredCount": desired,
-        "runningCount": service.running,
-        "pendingCount": service.pending,
-        "scale": { "value": 100.0, "unit": "PERCENT" },
-        "stabilityStatus": if steady { "STEADY_STATE" } else { "STABILIZING" },
-    });
-    let task_sets = match service.task_sets.is_empty() {
-        true => vec![task_set],
-        false => sets::shown(world, service),
-    };
-    json!({
-        "serviceArn": arn(world, service),
-        "taskDefinition": service.definition,
-        "serviceName": service.name,
-        "clusterArn": world.arn("ecs", &format!("cluster/{}", service.cluster)),
-        "status": service.status,
-        "desiredCount": desired,
-        "runningCount": service.running,
-        "pendingCount": service.pending,
-        "deploymentController": { "type": service.controller },
-        "schedulingStrategy": if service.is_daemon { "DAEMON" } else { "REPLICA" },
-        "deployments": if own { json!([counts]) } else { json!([]) },
-        "taskSets": if own { Vec::new() } else { task_sets },
-    })
-}
-
-fn update(world: &mut World, call: &Call) -> Answer {
-    let cluster = known_cluster(world, call)?;
-    let name = call.text("service").ok_or_else(|| invalid("service is required"))?.to_owned();
-    let count = wanted(call)?;
-    let shown_at = world.stale_until();
-    let Some(service) = world.ecs.find(&cluster, &name) else {
-        return Err(Refusal::bad("ServiceNotFoundException", "Service not found."));
-    };
-    if service.status != "ACTIVE" {
-        return Err(Refusal::bad("ServiceNotActiveException", "Service was not ACTIVE."));
-    }
-    let (left, instead): (&[&str], _) = match service.controller.as_str() {
-        "CODE_DEPLOY" => (&LEFT_BY_CODE_DEPLOY, " Use AWS CodeDeploy to trigger a new deployment."),
-        "EXTERNAL" => (&LEFT_BY_EXTERNAL, ""),
-        _ => (&[], ""),
-    };
-    let given = call.parameters.as_object();
-    let other = given.and_then(|it| it.keys().find(|key| !left.contains(&key.as_str())));
-    if !left.is_empty()
-        && let Some(other) = other
-    {
-        return Err(invalid(format!(
-            "Unable to update {other} on services with a {} deployment controller.{instead}",
-            service.controller
-        )));
-    }
-    if let Some(count) = count {
-        if service.is_daemon {
-            return Err(invalid(
-                "The daemon scheduling strategy does not support a desired count.",
-            ));
-        }
-        service.desired.set(count, shown_at);
-        begin(world, &cluster, &name);
-        scaling::changed(world, &format!("service/{cluster}/{name}"));
-    }
-    let now = world.now();
-    let service = world.ecs.find(&cluster, &name).cloned();
-    Ok(json!({ "service": service.map(|it| shown(world, &it, now)) }))
-}
-
-fn create(world: &mut World, call: &Call) -> Answer {
-    let cluster = known_cluster(world, call)?;
-    let name =
-        call.text("serviceName").ok_or_else(|| invalid("serviceName is required"))?.to_owned();
-    let count = wanted(call)?.unwrap_or_default();
-    if world.ecs.find(&cluster, &name).is_some() {
-        return Err(invalid("Creation of service was not idempotent."));
-    }
-    let definition = call.text("taskDefinition").and_then(|it| definitions::find(world, it));
-    let definition = definition.map(|it| definitions::arn(world, &it.family, it.revision));
-    world.add_service(&cluster, &name, 0);
-    let controller = call.parameters.pointer("/deploymentController/type").and_then(Value::as_str);
-    let daemon = call.text("schedulingStrategy") == Some("DAEMON");
-    world.change_service(&cluster, &name, |it| {
-        it.controller = controller.unwrap_or("ECS").to_owned();
-        it.is_daemon = daemon;
-        it.definition = definition;
-    });
-    if controller == Some("CODE_DEPLOY") {
-        sets::primary(world, &cluster, &name);
-    }
-    scaled(world, &cluster, &name, count);
-    // What takes no time has happened when the call is answered.
-    let now = world.now();
-    world.advance(now);
-    let service = world.ecs.find(&cluster, &name).cloned();
-    Ok(json!({ "service": service.map(|it| shown(world, &it, now)) }))
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 mod tasks;
 
+use serde_json::Value;
+
 use super::*;
 use crate::{Range, Settings, Times, services::testing::call};
 
