@@ -13,6 +13,9 @@ use bluegreen_sim::{Settings, SimulatedAccount, Times};
 use clap::{Args, Parser, Subcommand};
 use tokio::net::TcpListener;
 
+/// How long a function may take that is behind a URL, in seconds: the longest that Lambda allows.
+const FUNCTION_TIMEOUT: u32 = 900;
+
 /// A simulated AWS account.
 #[derive(Debug, Parser)]
 #[command(name = "bluegreen-sim", version, max_term_width = 100)]
@@ -44,6 +47,11 @@ struct ServeArguments {
     /// Throttle nobody, however many calls there are in a second.
     #[arg(long)]
     unlimited: bool,
+    /// Have a function that is invoked at this URL, one invocation at a time: once for each.
+    ///
+    /// `cargo lambda watch` runs one at `http://127.0.0.1:9000/2015-03-31/functions/NAME/invocations`.
+    #[arg(long = "function", value_name = "NAME=URL")]
+    functions: Vec<serve::Remote>,
     /// Begin with an empty account.
     #[arg(long)]
     empty: bool,
@@ -81,6 +89,9 @@ async fn main() -> ExitCode {
     if !arguments.empty {
         account.world(serve::furnish);
     }
+    for function in &arguments.functions {
+        account.world(|world| world.add_outside_function(&function.name, FUNCTION_TIMEOUT));
+    }
     // Whoever does not read this knows it already.
     let _ = write!(
         io::stdout(),
@@ -88,6 +99,6 @@ async fn main() -> ExitCode {
          export AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any\n\
          export AWS_REGION=eu-west-1 AWS_DEFAULT_REGION=eu-west-1\n"
     );
-    serve::serve(listener, account).await;
+    serve::serve(listener, account, arguments.functions).await;
     ExitCode::SUCCESS
 }

@@ -1,5 +1,7 @@
 //! Speaking HTTP, and what there is in an account to begin with.
 
+mod functions;
+
 use std::convert::Infallible;
 
 use bluegreen_sim::{Request, SimulatedAccount, World};
@@ -14,12 +16,21 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpListener, task::LocalSet};
 
+pub(crate) use self::functions::Remote;
+
 /// The longest request that is read, in bytes: AWS takes code of functions up to 50 MB.
 const LONGEST: usize = 64 * 1024 * 1024;
 
-/// Answers whoever connects, until the process ends.
-pub(crate) async fn serve(listener: TcpListener, account: SimulatedAccount) {
+/// Answers whoever connects, and invokes the functions that are behind URLs, until the process ends.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    account: SimulatedAccount,
+    functions: Vec<Remote>,
+) {
     let tasks = LocalSet::new();
+    for function in functions {
+        tasks.spawn_local(function.run(account.clone()));
+    }
     tasks
         .run_until(async {
             loop {

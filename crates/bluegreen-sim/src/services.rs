@@ -26,7 +26,7 @@ pub use self::{
 pub(crate) use self::{
     ecs::{hook_answered, sets},
     kinesis::put_record,
-    lambda::{Answered, has_function, told},
+    lambda::{Answered, Origin, has_function, invoke_for, told},
     sns::publish,
     sqs::send,
 };

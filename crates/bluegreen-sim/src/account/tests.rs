@@ -4,6 +4,7 @@ use super::*;
 use crate::FaultRule;
 
 mod invocations;
+mod sdk;
 
 /// A request for the cluster `orders-b` to start, as the administrator signs it.
 fn start() -> wire::Request {
