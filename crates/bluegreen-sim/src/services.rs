@@ -26,7 +26,7 @@ pub use self::{
 pub(crate) use self::{
     ecs::{hook_answered, sets},
     kinesis::put_record,
-    lambda::{Answered, Origin, has_function, invoke_for, told},
+    lambda::{Answered, Origin, has_function, invoke_for, told, weigh_alias},
     sns::publish,
     sqs::send,
 };

@@ -1,8 +1,10 @@
-//! CodeDeploy: deployment groups of ECS services, and deployments that go from lifecycle event to lifecycle event.
+//! CodeDeploy: deployment groups of ECS services and of Lambda functions, and deployments that go from lifecycle event
+//! to lifecycle event.
 
 mod asking;
 mod content;
 mod creating;
+mod functions;
 mod running;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -28,12 +30,16 @@ const EVENTS: [&str; 8] = [
     "AfterAllowTraffic",
 ];
 
+/// The lifecycle events of a Lambda deployment, in their order.
+const LAMBDA_EVENTS: [&str; 3] = ["BeforeAllowTraffic", "AllowTraffic", "AfterAllowTraffic"];
+
 /// What there is of CodeDeploy.
 #[derive(Debug, Default)]
 pub struct CodeDeploy {
     /// Whether the hooks run in a deployment that CodeDeploy makes to roll another back; AWS does not say.
     pub hooks_run_in_rollbacks: bool,
-    applications: Vec<String>,
+    /// The compute platforms of the applications, by their names.
+    applications: BTreeMap<String, String>,
     /// By application and name.
     groups: BTreeMap<(String, String), DeploymentGroup>,
     deployments: BTreeMap<String, Deployment>,
@@ -44,9 +50,11 @@ pub struct CodeDeploy {
 /// A deployment group.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeploymentGroup {
-    /// The cluster of the service that it deploys.
+    /// The compute platform: `ECS`, `Lambda`.
+    pub compute_platform: String,
+    /// The cluster of the service that it deploys; empty where it deploys functions.
     pub cluster: String,
-    /// The name of the service.
+    /// The name of the service; empty where it deploys functions.
     pub service: String,
     /// The ARN of the role that CodeDeploy has.
     pub service_role_arn: String,
@@ -65,6 +73,7 @@ impl DeploymentGroup {
     /// Makes one that rolls back, moves all traffic at once, has a test listener, and keeps nothing.
     pub fn of(cluster: &str, service: &str) -> Self {
         Self {
+            compute_platform: "ECS".to_owned(),
             cluster: cluster.to_owned(),
             service: service.to_owned(),
             service_role_arn: "arn:aws:iam::123456789012:role/codedeploy".to_owned(),
@@ -72,6 +81,15 @@ impl DeploymentGroup {
             termination_wait: Duration::ZERO,
             deployment_config: "CodeDeployDefault.ECSAllAtOnce".to_owned(),
             has_test_listener: true,
+        }
+    }
+
+    /// Makes one that deploys functions, rolls back, and moves all traffic at once.
+    pub fn of_functions() -> Self {
+        Self {
+            compute_platform: "Lambda".to_owned(),
+            deployment_config: "CodeDeployDefault.LambdaAllAtOnce".to_owned(),
+            ..Self::of("", "")
         }
     }
 }
@@ -106,6 +124,8 @@ pub struct Deployment {
     blue: Option<String>,
     green: Option<String>,
     service: Option<(String, String)>,
+    /// The function that is deployed, where it is one.
+    versions: Option<functions::Versions>,
     created: Duration,
     completed: Option<Duration>,
 }

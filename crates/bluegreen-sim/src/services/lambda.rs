@@ -121,6 +121,14 @@ impl World {
         }
     }
 
+    /// Returns how much of the traffic of an alias a version gets, from 0 to 1; none where there is no such alias.
+    pub fn alias_weight(&self, function: &str, alias: &str, version: &str) -> Option<f64> {
+        let alias = self.lambda.functions.get(function)?.aliases.get(alias)?;
+        let others: f64 = alias.weights.values().sum();
+        let own = if alias.version == version { 1.0 - others } else { 0.0 };
+        Some(alias.weights.get(version).copied().unwrap_or(own))
+    }
+
     /// Returns the ARN of a function, or of an alias of it.
     pub fn function_arn(&self, name: &str, alias: Option<&str>) -> String {
         match alias {
@@ -128,6 +136,21 @@ impl World {
             None => self.arn("lambda", &format!("function:{name}")),
         }
     }
+}
+
+/// Gives an alias its version, and one other the rest of its weight; returns whether there is the alias.
+pub(crate) fn weigh_alias(
+    world: &mut World,
+    function: &str,
+    alias: &str,
+    version: &str,
+    other: Option<(String, f64)>,
+) -> bool {
+    let function = world.lambda.functions.get_mut(&named(function).0);
+    let Some(alias) = function.and_then(|it| it.aliases.get_mut(alias)) else { return false };
+    alias.version = version.to_owned();
+    alias.weights = other.into_iter().collect();
+    true
 }
 
 /// Returns whether there is a function, by what the API takes for one.

@@ -32,12 +32,14 @@ pub(super) fn group(world: &World, call: &Call) -> Answer {
             "endTime": at(it.completed),
         }))
     };
+    let service = json!({ "serviceName": group.service, "clusterName": group.cluster });
+    let services = (group.compute_platform == "ECS").then(|| vec![service]);
     Ok(json!({ "deploymentGroupInfo": {
         "applicationName": application,
         "deploymentGroupName": name,
         "deploymentConfigName": group.deployment_config,
         "serviceRoleArn": group.service_role_arn,
-        "computePlatform": "ECS",
+        "computePlatform": group.compute_platform,
         "autoRollbackConfiguration": { "enabled": group.rolls_back, "events": rollback_events },
         "deploymentStyle": { "deploymentType": "BLUE_GREEN", "deploymentOption": "WITH_TRAFFIC_CONTROL" },
         "blueGreenDeploymentConfiguration": {
@@ -47,7 +49,7 @@ pub(super) fn group(world: &World, call: &Call) -> Answer {
             },
             "deploymentReadyOption": { "actionOnTimeout": "CONTINUE_DEPLOYMENT", "waitTimeInMinutes": 0 },
         },
-        "ecsServices": [{ "serviceName": group.service, "clusterName": group.cluster }],
+        "ecsServices": services,
         "lastSuccessfulDeployment": last(Some("Succeeded")),
         "lastAttemptedDeployment": last(None),
     }}))
@@ -89,7 +91,7 @@ pub(super) fn deployment(world: &World, deployment: &Deployment) -> Value {
         "applicationName": deployment.application,
         "deploymentGroupName": deployment.group,
         "deploymentConfigName": group.map(|it| &it.deployment_config),
-        "computePlatform": "ECS",
+        "computePlatform": if deployment.versions.is_some() { "Lambda" } else { "ECS" },
         "status": deployment.status,
         "creator": deployment.creator,
         "revision": present(&deployment.revision),
@@ -103,9 +105,10 @@ pub(super) fn deployment(world: &World, deployment: &Deployment) -> Value {
 }
 
 pub(super) fn target_of(deployment: &Deployment) -> String {
-    match &deployment.service {
-        Some((cluster, service)) => format!("{cluster}:{service}"),
-        None => NO_TARGET.to_owned(),
+    match (&deployment.service, &deployment.versions) {
+        (Some((cluster, service)), _) => format!("{cluster}:{service}"),
+        (None, Some(versions)) => versions.target(),
+        (None, None) => NO_TARGET.to_owned(),
     }
 }
 
@@ -146,20 +149,27 @@ fn target(world: &World, deployment: &Deployment) -> Value {
         "Stopped" => "Failed",
         other => other,
     };
-    json!({
-        "deploymentTargetType": "ECSTarget",
-        "ecsTarget": {
-            "deploymentId": deployment.id,
-            "targetId": target_of(deployment),
-            "targetArn": deployment.service.as_ref().map(|(cluster, service)| {
-                world.arn("ecs", &format!("service/{cluster}/{service}"))
-            }),
-            "lastUpdatedAt": at(updated),
-            "lifecycleEvents": events.collect::<Vec<_>>(),
-            "status": status,
-            "taskSetsInfo": task_sets(world, deployment),
-        },
-    })
+    let arn = match (&deployment.service, &deployment.versions) {
+        (Some((cluster, service)), _) => {
+            Some(world.arn("ecs", &format!("service/{cluster}/{service}")))
+        }
+        (None, Some(versions)) => Some(versions.arn(world)),
+        (None, None) => None,
+    };
+    let mut target = json!({
+        "deploymentId": deployment.id,
+        "targetId": target_of(deployment),
+        "targetArn": arn,
+        "lastUpdatedAt": at(updated),
+        "lifecycleEvents": events.collect::<Vec<_>>(),
+        "status": status,
+    });
+    if let Some(versions) = &deployment.versions {
+        target["lambdaFunctionInfo"] = versions.shown(world);
+        return json!({ "deploymentTargetType": "LambdaTarget", "lambdaTarget": target });
+    }
+    target["taskSetsInfo"] = task_sets(world, deployment).into();
+    json!({ "deploymentTargetType": "ECSTarget", "ecsTarget": target })
 }
 
 fn task_sets(world: &World, deployment: &Deployment) -> Vec<Value> {

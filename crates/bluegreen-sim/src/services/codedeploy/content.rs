@@ -1,10 +1,10 @@
-//! What a revision deploys: the AppSpec of an ECS deployment.
+//! What a revision deploys: the AppSpec of an ECS or a Lambda deployment.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::EVENTS;
+use super::{EVENTS, functions::Versions};
 use crate::{Call, Refusal};
 
 /// The events that can have a hook.
@@ -19,14 +19,16 @@ const HOOKABLE: [&str; 5] = [
 /// What an AppSpec says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Content {
-    /// The task definition, as it is named there.
+    /// The task definition, as it is named there; empty where it deploys a function.
     pub(super) definition: String,
     /// The functions that are hooks, by event.
     pub(super) hooks: BTreeMap<String, String>,
+    /// The function, where it deploys one.
+    pub(super) versions: Option<Versions>,
 }
 
 /// Reads the revision of a call, and what it deploys.
-pub(super) fn of(call: &Call) -> Result<(Value, Content), Refusal> {
+pub(super) fn of(call: &Call, platform: &str) -> Result<(Value, Content), Refusal> {
     let Some(revision) = call.parameters.get("revision").filter(|it| it.is_object()) else {
         return Err(Refusal::bad("RevisionRequiredException", "The revision ID is missing"));
     };
@@ -34,7 +36,7 @@ pub(super) fn of(call: &Call) -> Result<(Value, Content), Refusal> {
         .iter()
         .find_map(|it| revision.pointer(it)?.as_str())
         .ok_or_else(|| invalid("it has neither appSpecContent nor string"))?;
-    Ok((revision.clone(), read(text)?))
+    Ok((revision.clone(), read(text, platform)?))
 }
 
 /// Makes the revision that deploys a task definition without hooks.
@@ -46,16 +48,22 @@ pub(super) fn bare(definition: &str) -> Value {
 }
 
 fn invalid(why: impl std::fmt::Display) -> Refusal {
-    let message = format!("The revision could not be read as an AppSpec of an ECS service: {why}");
+    let message = format!("The revision could not be read as an AppSpec: {why}");
     Refusal::bad("InvalidRevisionException", message)
 }
 
-fn read(text: &str) -> Result<Content, Refusal> {
+fn read(text: &str, platform: &str) -> Result<Content, Refusal> {
     let content: Value = serde_json::from_str(text).map_err(invalid)?;
     let resources = content.get("Resources").and_then(Value::as_array);
     let resource = resources.and_then(|it| it.first()?.as_object()?.values().next());
     let definition = resource.and_then(|it| it.pointer("/Properties/TaskDefinition")?.as_str());
-    let definition = definition.ok_or_else(|| invalid("it names no TaskDefinition"))?.to_owned();
+    let versions = resource.filter(|_| platform == "Lambda").map(Versions::read);
+    let versions = versions.transpose().map_err(invalid)?;
+    let definition = match (definition, &versions) {
+        (Some(definition), None) => definition.to_owned(),
+        (None, Some(_)) => String::new(),
+        _ => return Err(invalid("it names no TaskDefinition, or not what its platform deploys")),
+    };
     let mut hooks = BTreeMap::new();
     let listed = content.get("Hooks").and_then(Value::as_array).into_iter().flatten();
     for (event, function) in listed.filter_map(Value::as_object).flatten() {
@@ -68,7 +76,7 @@ fn read(text: &str) -> Result<Content, Refusal> {
         }
         hooks.insert(event.clone(), function.to_owned());
     }
-    Ok(Content { definition, hooks })
+    Ok(Content { definition, hooks, versions })
 }
 
 #[cfg(test)]
@@ -81,7 +89,7 @@ mod tests {
             "Resources": [{"TargetService": {"Type": "AWS::ECS::Service", "Properties": {"TaskDefinition": "web:2"}}}],
             "Hooks": [{"BeforeInstall": "prepare"}, {"AfterAllowTraffic": "finish"}]}"#;
 
-        let content = read(text).unwrap();
+        let content = read(text, "ECS").unwrap();
 
         assert_eq!(content.definition, "web:2");
         let hooks: Vec<_> =
@@ -105,7 +113,7 @@ mod tests {
                 "BeforeInstall has no function",
             ),
         ] {
-            let refusal = read(&text).unwrap_err();
+            let refusal = read(&text, "ECS").unwrap_err();
 
             assert_eq!(refusal.code, "InvalidRevisionException");
             assert!(refusal.message.contains(reason), "{}", refusal.message);
@@ -117,6 +125,6 @@ mod tests {
         let revision = bare("web:1");
         let text = revision.pointer("/appSpecContent/content").and_then(Value::as_str).unwrap();
 
-        assert_eq!(read(text).unwrap().definition, "web:1");
+        assert_eq!(read(text, "ECS").unwrap().definition, "web:1");
     }
 }

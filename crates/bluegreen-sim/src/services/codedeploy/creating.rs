@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{
-    Deployment, DeploymentGroup, EVENTS, EventState, LifecycleEvent,
+    Deployment, DeploymentGroup, EVENTS, EventState, LAMBDA_EVENTS, LifecycleEvent,
     content::{self, Content},
     running,
 };
@@ -27,11 +27,10 @@ impl World {
         executions
     }
 
-    /// Adds an application with a deployment group of this name, for an ECS service that CodeDeploy deploys.
+    /// Adds an application with a deployment group of this name, for what CodeDeploy deploys.
     pub fn add_deployment_group(&mut self, application: &str, name: &str, group: DeploymentGroup) {
-        if !self.codedeploy.applications.iter().any(|it| it == application) {
-            self.codedeploy.applications.push(application.to_owned());
-        }
+        let platform = group.compute_platform.clone();
+        self.codedeploy.applications.entry(application.to_owned()).or_insert(platform);
         self.codedeploy.groups.insert((application.to_owned(), name.to_owned()), group);
     }
 }
@@ -53,6 +52,7 @@ fn empty(world: &World, id: &str, application: &str, group: &str) -> Deployment 
         blue: None,
         green: None,
         service: None,
+        versions: None,
         created: world.now(),
         completed: None,
     }
@@ -79,8 +79,8 @@ fn begin(world: &mut World, deployment: Deployment) {
 
 /// Makes the lifecycle events of a deployment to a group.
 fn events(world: &mut World, group: &DeploymentGroup, content: &Content) -> Vec<LifecycleEvent> {
-    let names =
-        EVENTS.iter().filter(|it| group.has_test_listener || **it != "AfterAllowTestTraffic");
+    let all: &[&str] = if content.versions.is_some() { &LAMBDA_EVENTS } else { &EVENTS };
+    let names = all.iter().filter(|it| group.has_test_listener || **it != "AfterAllowTestTraffic");
     let mut events = Vec::new();
     for name in names {
         let execution = world.uuid();
@@ -91,15 +91,16 @@ fn events(world: &mut World, group: &DeploymentGroup, content: &Content) -> Vec<
 
 pub(super) fn application(world: &mut World, call: &Call) -> Answer {
     let name = required(call, "applicationName", "ApplicationNameRequiredException")?;
-    if world.codedeploy.applications.iter().any(|it| it == name) {
+    if world.codedeploy.applications.contains_key(name) {
         let message = format!("An application named {name} already exists");
         return Err(Refusal::bad("ApplicationAlreadyExistsException", message));
     }
-    if call.text("computePlatform") != Some("ECS") {
-        let message = "the simulated account knows the compute platform ECS only";
-        return Err(Refusal::bad("InvalidComputePlatformException", message));
-    }
-    world.codedeploy.applications.push(name.to_owned());
+    let platform = call.text("computePlatform").filter(|it| ["ECS", "Lambda"].contains(it));
+    let platform = platform.ok_or_else(|| {
+        let message = "the simulated account knows the compute platforms ECS and Lambda only";
+        Refusal::bad("InvalidComputePlatformException", message)
+    })?;
+    world.codedeploy.applications.insert(name.to_owned(), platform.to_owned());
     Ok(json!({ "applicationId": world.uuid() }))
 }
 
@@ -109,7 +110,7 @@ fn required<'a>(call: &'a Call, name: &str, code: &str) -> Result<&'a str, Refus
 
 fn known_application<'a>(world: &World, call: &'a Call) -> Result<&'a str, Refusal> {
     let name = required(call, "applicationName", "ApplicationNameRequiredException")?;
-    if world.codedeploy.applications.iter().any(|it| it == name) {
+    if world.codedeploy.applications.contains_key(name) {
         return Ok(name);
     }
     let message = format!("No application found for name: {name}");
@@ -142,9 +143,14 @@ pub(super) fn group(world: &mut World, call: &Call) -> Answer {
     }
     let at = |pointer: &str| call.parameters.pointer(pointer);
     let service = |member: &str| at(&format!("/ecsServices/0/{member}")).and_then(Value::as_str);
-    let (Some(cluster), Some(service)) = (service("clusterName"), service("serviceName")) else {
-        let message = "ecsServices must name one service with its cluster";
-        return Err(Refusal::bad("InvalidECSServiceException", message));
+    let is_lambda = world.codedeploy.applications.get(&key.0).is_some_and(|it| it == "Lambda");
+    let base = match (service("clusterName"), service("serviceName")) {
+        _ if is_lambda => DeploymentGroup::of_functions(),
+        (Some(cluster), Some(service)) => DeploymentGroup::of(cluster, service),
+        _ => {
+            let message = "ecsServices must name one service with its cluster";
+            return Err(Refusal::bad("InvalidECSServiceException", message));
+        }
     };
     let wait = at(
         "/blueGreenDeploymentConfiguration/terminateBlueInstancesOnDeploymentSuccess/terminationWaitTimeInMinutes",
@@ -161,12 +167,12 @@ pub(super) fn group(world: &mut World, call: &Call) -> Answer {
         termination_wait: Duration::from_secs(wait * 60),
         deployment_config: call
             .text("deploymentConfigName")
-            .unwrap_or("CodeDeployDefault.ECSAllAtOnce")
+            .unwrap_or(&base.deployment_config)
             .to_owned(),
         // Who does not say what balances the load is taken to have both listeners.
         has_test_listener: pairs
             .is_none_or(|it| it.iter().any(|it| it.get("testTrafficRoute").is_some())),
-        ..DeploymentGroup::of(cluster, service)
+        ..base
     };
     running::steps(&group.deployment_config, Duration::ZERO).ok_or_else(|| {
         let message =
@@ -180,7 +186,7 @@ pub(super) fn group(world: &mut World, call: &Call) -> Answer {
 pub(super) fn deployment(world: &mut World, call: &Call) -> Answer {
     let ((application, name), group) = known_group(world, call)?;
     let (key, group) = ((application.clone(), name.clone()), group.clone());
-    let (revision, content) = content::of(call)?;
+    let (revision, content) = content::of(call, &group.compute_platform)?;
     let is_active =
         |it: &&Deployment| it.group == key.1 && it.application == key.0 && it.completed.is_none();
     if let Some(active) = world.codedeploy.deployments().find(is_active) {
@@ -190,19 +196,21 @@ pub(super) fn deployment(world: &mut World, call: &Call) -> Answer {
         );
         return Err(Refusal::bad("DeploymentLimitExceededException", message));
     }
-    let Some(blue) = sets::primary(world, &group.cluster, &group.service) else {
+    let blue = sets::primary(world, &group.cluster, &group.service);
+    if blue.is_none() && content.versions.is_none() {
         let message =
             format!("The ECS service {} cannot be found in {}", group.service, group.cluster);
         return Err(Refusal::bad("InvalidECSServiceException", message));
-    };
+    }
     let id = new_id(world);
     let mut deployment = empty(world, &id, &key.0, &key.1);
     deployment.events = events(world, &group, &content);
     deployment.revision = revision;
     deployment.previous_revision = last_revision(world, &key);
     deployment.definition = content.definition;
-    deployment.blue = Some(blue);
-    deployment.service = Some((group.cluster, group.service));
+    deployment.service = blue.is_some().then_some((group.cluster, group.service));
+    deployment.blue = blue;
+    deployment.versions = content.versions;
     begin(world, deployment);
     Ok(json!({ "deploymentId": id }))
 }
@@ -225,24 +233,30 @@ fn last_revision(world: &World, (application, group): &(String, String)) -> Opti
 pub(super) fn roll_back(world: &mut World, failed: &Deployment) -> Option<String> {
     let key = (failed.application.clone(), failed.group.clone());
     let group = world.codedeploy.groups.get(&key)?.clone();
-    let blue = failed.blue.clone()?;
-    let (cluster, service) = failed.service.clone()?;
-    let definition = sets::find(world, &cluster, &service, &blue)?.definition.clone();
+    let versions = failed.versions.as_ref().map(|it| it.back());
+    let set = failed.service.clone().zip(failed.blue.clone());
+    let definition = set.and_then(|((cluster, service), blue)| {
+        sets::find(world, &cluster, &service, &blue)?.definition.clone()
+    });
     let hooks = failed.events.iter().filter_map(|it| Some((it.name.clone(), it.function.clone()?)));
     let run = world.codedeploy.hooks_run_in_rollbacks;
     let hooks = if run { hooks.collect() } else { Default::default() };
-    let content = Content { definition: definition.clone().unwrap_or_default(), hooks };
+    let content = Content { definition: definition.unwrap_or_default(), hooks, versions };
     let id = new_id(world);
     let mut deployment = empty(world, &id, &key.0, &key.1);
     deployment.creator = "codeDeployRollback".to_owned();
     deployment.rolls_back = Some(failed.id.clone());
     deployment.events = events(world, &group, &content);
     let before = failed.previous_revision.clone();
-    deployment.revision = before.unwrap_or_else(|| content::bare(&content.definition));
+    deployment.revision = before.unwrap_or_else(|| match &content.versions {
+        Some(versions) => versions.bare(),
+        None => content::bare(&content.definition),
+    });
     deployment.previous_revision = Some(failed.revision.clone());
     deployment.definition = content.definition;
-    (deployment.blue, deployment.green) = (failed.green.clone(), Some(blue));
-    deployment.service = Some((cluster, service));
+    (deployment.blue, deployment.green) = (failed.green.clone(), failed.blue.clone());
+    deployment.service = failed.service.clone();
+    deployment.versions = content.versions;
     begin(world, deployment);
     Some(id)
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{CodeDeployEvent, Deployment, EventState, creating};
+use super::{CodeDeployEvent, Deployment, EventState, creating, functions};
 use crate::{
     Call, Event, Refusal, World,
     call::Answer,
@@ -19,22 +19,24 @@ const LONGEST_STEP: u64 = 2_880;
 
 /// How traffic moves: each step with the percentage that is on the new tasks, and for how long.
 pub(super) fn steps(config: &str, last: Duration) -> Option<Vec<(f64, Duration)>> {
-    let name = config.strip_prefix("CodeDeployDefault.ECS").unwrap_or(config);
+    let name = config.strip_prefix("CodeDeployDefault.").unwrap_or(config);
+    let name = ["ECS", "Lambda"].iter().find_map(|it| name.strip_prefix(it)).unwrap_or(name);
     if name == "AllAtOnce" {
         return Some(vec![(100.0, last)]);
     }
     let minutes = |it: &str| {
+        let it = it.strip_suffix("Minutes").or_else(|| it.strip_suffix("Minute"))?;
         let number = it.parse::<u64>().ok().filter(|it| *it <= LONGEST_STEP)?;
         Some(Duration::from_secs(60 * number))
     };
     let (percent, every) = if let Some(rest) = name.strip_prefix("Canary") {
         let (percent, wait) = rest.split_once("Percent")?;
-        let wait = minutes(wait.strip_suffix("Minutes")?)?;
+        let wait = minutes(wait)?;
         return Some(vec![(percent.parse().ok()?, wait), (100.0, last)]);
     } else {
         name.strip_prefix("Linear")?.split_once("PercentEvery")?
     };
-    let (percent, every) = (percent.parse::<u32>().ok()?, minutes(every.strip_suffix("Minutes")?)?);
+    let (percent, every) = (percent.parse::<u32>().ok()?, minutes(every)?);
     let reached = (1..).map(|it| percent.saturating_mul(it)).take_while(|it| (1..100).contains(it));
     let mut steps: Vec<_> = reached.map(|it| (f64::from(it), every)).collect();
     steps.push((100.0, last));
@@ -141,11 +143,17 @@ fn move_traffic(world: &mut World, id: &str, at: usize, step: usize) {
     let config = config.filter(|_| deployment.rolls_back.is_none());
     let all_at_once = || vec![(100.0, last)];
     let steps = config.and_then(|it| steps(it, last)).unwrap_or_else(all_at_once);
+    let versions = deployment.versions.clone();
     let Some((weight, time)) = steps.get(step) else { return succeed(world, id, at) };
     if let (Some((cluster, name)), Some(green)) =
         (deployment.service.clone(), deployment.green.clone())
     {
         sets::weigh(world, &cluster, &name, &green, *weight);
+    }
+    if let Some(versions) = versions
+        && let Err(why) = versions.weigh(world, *weight)
+    {
+        return fail(world, id, &why);
     }
     let next = CodeDeployEvent::Traffic(id.to_owned(), at, step + 1);
     world.schedule(*time, Event::CodeDeploy(next));
@@ -227,7 +235,8 @@ fn end(
     let of_group = || world.codedeploy.groups.get(&key).is_some_and(|it| it.rolls_back);
     let rolls_back = rolls_back.unwrap_or_else(of_group);
     // Before there are new tasks there is nothing to go back from; and nobody rolls a rollback back.
-    if rolls_back && ended.green.is_some() && ended.rolls_back.is_none() {
+    let has_new = ended.green.is_some() || functions::has_moved(&ended);
+    if rolls_back && has_new && ended.rolls_back.is_none() {
         let by = creating::roll_back(world, &ended);
         if let Some(it) = world.codedeploy.deployments.get_mut(id) {
             it.rolled_back_by = by;

@@ -4,6 +4,7 @@ use super::*;
 use crate::{Range, Settings, Times, services::testing};
 
 mod bare;
+mod functions;
 
 fn call(operation: &str, parameters: Value) -> Call {
     testing::call("codedeploy", operation, parameters)
