@@ -1,7 +1,5 @@
 //! What functions outside the account are invoked with, as they take it, and how their callers wait for the answer.
 
-use std::future::Future;
-
 use tokio::time;
 
 use super::SimulatedAccount;
@@ -29,9 +27,8 @@ impl SimulatedAccount {
     }
 
     /// Waits for what an invocation comes to, and returns what its caller is told.
-    pub(super) fn invoked(&self, id: u64) -> impl Future<Output = serde_json::Value> {
-        let account = self.clone();
-        async move { services::told(account.when(|world| world.take_answer(id)).await) }
+    pub(super) async fn invoked(&self, id: u64) -> serde_json::Value {
+        services::told(self.when(|world| world.take_answer(id)).await)
     }
 
     /// Waits until `look` finds something in the world, which goes on by itself meanwhile.
