@@ -51,6 +51,22 @@ async fn two_looks_are_made_before_production_moves_and_none_once_it_has_begun_t
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_hook_may_ask_them_before_a_platform_moves_traffic_and_nothing_moves() {
+    let mut answers = vec![(AuroraUsable, Ok(Vec::new())), (DeadLettersSteady, Ok(Vec::new()))];
+    answers.push(objects(AuroraUsable));
+    let (engine, asked) = asking(answers);
+    let (store, plan) = (store(A), engine.plan(B).unwrap());
+    engine.deploy(&store, &plan, Phase::Test).await.unwrap();
+
+    let refused = engine.objections(&store, &plan, Phase::Promote).await.unwrap();
+    let passed = engine.objections(&store, &plan, Phase::Promote).await.unwrap();
+
+    assert!(refused[0].contains("it is odd"), "{refused:?}");
+    assert_eq!((passed, store.pointer().active), (Vec::new(), A));
+    assert!(!asked.lock().unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn of_the_first_look_only_what_must_hold_in_both_is_refused() {
     let (engine, _) = asking(vec![objects(AuroraUsable), objects(DeadLettersSteady)]);
     let store = store(A);

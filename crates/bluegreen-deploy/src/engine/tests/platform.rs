@@ -192,3 +192,49 @@ async fn what_a_hook_notes_stays_with_the_release_and_apart_from_its_steps() {
     assert_eq!(store.note("deployments"), None);
     assert_eq!(store.hook_note("deployments"), None, "the release has ended");
 }
+
+#[cfg(feature = "full")]
+#[test]
+fn movers_are_connected_as_the_file_has_them_and_settle_before_anything_is_handed_over() {
+    let text = format!(
+        "{FILE}[traffic.web]\nmover = \"codedeploy\"\napplication = \"shop\"\ndeployment-group = \"web\"\n\
+         cluster = \"shop\"\nservice = \"web\"\nbinding = {{ tag = \"stack\" }}\n\
+         [traffic.site]\nmover = \"command\"\nmove = [\"true\"]\nobserve = [\"true\"]\n\
+         [traffic.api]\nmover = \"ecs\"\ncluster = \"shop\"\nservice = \"api\"\nbinding = {{ tag = \"stack\" }}\n\
+         [traffic.jobs]\nmover = \"codedeploy\"\napplication = \"shop\"\ndeployment-group = \"jobs\"\n\
+         function = \"jobs\"\nalias = \"live\"\nbinding = {{ env = \"STACK\" }}\n\
+         [ecs.worker]\ncluster = \"shop\"\nservices = {{ a = \"worker-a\", b = \"worker-b\" }}\n\
+         desired-tasks = 1\nmode = \"exclusive\"\n"
+    );
+    let file = StackFile::parse(&text, Path::new("bluegreen.toml"), &|_| None).unwrap();
+    let sdk = aws_types::SdkConfig::builder()
+        .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
+        .region(aws_types::region::Region::new("eu-west-1"))
+        .build();
+
+    let resources = Resources::connect(&file, &sdk).unwrap();
+    let platforms = resources.platforms.clone();
+    let engine = Engine::new(&file, Path::new("."), resources, Clock::following_tokio(START));
+    let plan = engine.plan(B).unwrap();
+
+    let names = |movers: &[&dyn Mover]| -> Vec<String> {
+        movers.iter().map(|it| it.name().to_owned()).collect()
+    };
+    let codedeploy: Vec<&dyn Mover> =
+        platforms.codedeploy.iter().map(|it| it.as_ref() as &dyn Mover).collect();
+    assert_eq!(names(&codedeploy), ["web", "jobs"]);
+    assert_eq!(names(&[platforms.ecs[0].as_ref()]), ["api"]);
+    let movers: Vec<&dyn Mover> = engine.traffic.all().iter().map(AsRef::as_ref).collect();
+    assert_eq!(names(&movers), ["web", "site", "api", "jobs"]);
+    let steps = plan.steps();
+    let step = |name: &str| steps.iter().map(|it| it.step.id()).find(|it| it.name == name).unwrap();
+    let waits = plan.waits_for(&step("exclusive.hand-over"));
+    let settles: BTreeSet<&str> = waits
+        .iter()
+        .filter(|it| it.name == "traffic.settle")
+        .map(|it| it.resource.as_str())
+        .collect();
+    let platforms = BTreeSet::from(["api", "jobs", "web"]);
+    assert_eq!(settles, platforms, "a command has nothing to wait for");
+    assert!(plan.waits_for(&step("traffic.settle")).contains(&step("active.switch")));
+}
