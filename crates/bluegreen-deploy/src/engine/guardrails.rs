@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::{
     Asked, Context, Engine, Error, Event, Guardrail, Inspection, Objection, Occasion, Phase, Plan,
-    Release, Resource, Result, StepEvent, Store, chain,
+    Release, Resource, Result, StepEvent, Store, TrafficSeen, chain,
     run::{self, Task},
     step::WAS_OFF,
 };
@@ -71,7 +71,7 @@ impl Engine {
             Phase::Prepare | Phase::Test | Phase::Hold => return Ok(Vec::new()),
         };
         let Some(release) = store.release() else { return Ok(Vec::new()) };
-        if release.has_begun(phase, plan) {
+        if release.has_begun(phase, plan) || self.platform_has_moved(phase, plan).await? {
             return Ok(Vec::new());
         }
         let watch = self.guardrails.watch;
@@ -97,6 +97,15 @@ impl Engine {
         }
         objections.sort();
         Ok(self.not_let_through(&release, objections, warnings))
+    }
+
+    /// Returns whether a platform has moved all traffic by itself: what would speak against that comes too late, and would
+    /// only keep the pointer from following.
+    async fn platform_has_moved(&self, phase: Phase, plan: &Plan) -> Result<bool> {
+        let by_platform = self.traffic.all().iter().any(|it| it.platform().is_some());
+        Ok(phase == Phase::Promote
+            && by_platform
+            && self.traffic.observe(plan.to).await? == TrafficSeen::On(plan.to))
     }
 
     /// Says what guardrails object to before production goes back to the stack `old`.

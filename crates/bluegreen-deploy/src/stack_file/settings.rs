@@ -242,6 +242,8 @@ pub struct AuroraSettings {
     pub retire: AuroraRetire,
     /// Whether a deleted cluster leaves a snapshot; yes by default.
     pub final_snapshot: bool,
+    /// Whether the hook switches Performance Insights on for instances that RDS tells it of; no by default.
+    pub performance_insights: bool,
     /// What of its connections keeps the old cluster from being stopped or deleted; having any by default.
     pub connections: ConnectionsGuard,
 }

@@ -30,6 +30,7 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<AuroraSettings> {
         ],
     );
     let final_snapshot = boolean(table, "final-snapshot").unwrap_or(true);
+    let performance_insights = boolean(table, "performance-insights").unwrap_or(false);
     let connections = table.one_of(
         "connections",
         &[("none", ConnectionsGuard::None), ("ignore", ConnectionsGuard::Ignore)],
@@ -39,6 +40,7 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<AuroraSettings> {
         writes: writes.unwrap_or(Writes::IngestOnly),
         retire: retire.unwrap_or(AuroraRetire::Stop),
         final_snapshot,
+        performance_insights,
         connections: connections.unwrap_or(ConnectionsGuard::None),
     })
 }

@@ -122,6 +122,7 @@ impl Account {
                 writes: Writes::IngestOnly,
                 retire: AuroraRetire::Stop,
                 final_snapshot: true,
+                performance_insights: false,
                 connections: ConnectionsGuard::None,
             },
         };
