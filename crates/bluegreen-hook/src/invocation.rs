@@ -30,6 +30,11 @@ pub struct Invocation {
 }
 
 impl Invocation {
+    /// Returns the time since it began.
+    pub fn elapsed(&self) -> Duration {
+        self.clock.now().duration_since(self.began).unwrap_or_default()
+    }
+
     /// Returns the time to the deadline; zero when it has passed.
     pub fn left(&self) -> Duration {
         self.until(self.deadline)
@@ -114,6 +119,7 @@ mod tests {
 
         advance(seconds(100)).await;
 
+        assert_eq!(invocation.elapsed(), seconds(100));
         assert_eq!(invocation.left(), seconds(800));
         assert_eq!(invocation.left_for_work(), seconds(770));
         assert_eq!(invocation.left_for_answer(), seconds(799));

@@ -61,12 +61,20 @@
 //!
 //! # Features
 //!
-//! - `aurora` (default): what is done about events of RDS.
-//! - `ssm` (default): the stack file from Parameter Store of AWS Systems Manager.
+//! - `full` (default): all of the following but `lambda-runtime`.
+//! - `engine`: [`hook`], the ready-made hook, with whatever the engine needs of ECS and CodeDeploy.
+//! - `aurora`, `cloudwatch`, `dynamodb`, `http`, `kinesis`, `lambda`, `sns`, `sqs`: the services of the stack files that
+//!   it takes; `aurora` alone is also what is done about events of RDS, [`rds`].
+//! - `ssm`: the stack file from Parameter Store of AWS Systems Manager.
+//! - `lambda-runtime` (default): the binary `bootstrap`.
+//!
+//! Whoever writes an own hook and needs the answers only takes none of them: `default-features = false`.
 
 pub mod answer;
 pub mod configuration;
 pub mod event;
+#[cfg(feature = "engine")]
+pub mod hook;
 pub mod invocation;
 pub mod logs;
 pub mod metrics;

@@ -32,8 +32,17 @@ pub struct Database {
     pub insights: Option<PerformanceInsightsOptions>,
 }
 
+/// What RDS says of a cluster that is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Started {
+    /// It is up, whoever has started it (RDS-EVENT-0151).
+    Up,
+    /// AWS is starting it by itself, seven days after it was stopped (RDS-EVENT-0153).
+    ByAws,
+}
+
 /// Whoever wants to know of clusters that AWS has started.
-#[async_trait]
+#[async_trait(?Send)]
 pub trait Clusters: fmt::Debug + Send + Sync {
     /// Hears that RDS says of a cluster, by its name, that it is started (RDS-EVENT-0151), or is being started
     /// since it was stopped for seven days (RDS-EVENT-0153), the longest that AWS allows.
@@ -44,7 +53,7 @@ pub trait Clusters: fmt::Debug + Send + Sync {
     /// # Errors
     ///
     /// [`Failure`], of which the message is handed to the function again when a retry can cure it.
-    async fn started(&self, cluster: &str) -> Result<(), Failure>;
+    async fn started(&self, cluster: &str, how: Started) -> Result<(), Failure>;
 }
 
 /// Why something about a message was not done.
@@ -148,8 +157,8 @@ async fn one(
     clusters: &dyn Clusters,
     invocation: &Invocation,
 ) -> Vec<Done> {
-    if let Some(cluster) = started_cluster(&message.message) {
-        let heard = clusters.started(&cluster).await;
+    if let Some((cluster, how)) = started_cluster(&message.message) {
+        let heard = clusters.started(&cluster, how).await;
         return vec![
             heard.map(|()| Some(format!("told of cluster `{cluster}`, which AWS started"))),
         ];

@@ -5,8 +5,13 @@
 use bluegreen_core::Arn;
 use serde::Deserialize;
 
-/// The events that say that a cluster is started, and is being started by AWS itself.
-const STARTED: [&str; 2] = ["RDS-EVENT-0151", "RDS-EVENT-0153"];
+use super::Started;
+
+/// The event that says that a cluster is up, whoever has started it.
+const UP: &str = "RDS-EVENT-0151";
+
+/// The event that says that AWS starts a cluster by itself.
+const BY_AWS: &str = "RDS-EVENT-0153";
 
 /// What RDS writes into the message; old messages lack some of it.
 #[derive(Deserialize)]
@@ -27,25 +32,27 @@ struct Message {
 /// everything else that a message may be.
 ///
 /// The identifier of the event decides, and its text where there is none.
-pub(super) fn started_cluster(message: &str) -> Option<String> {
+pub(super) fn started_cluster(message: &str) -> Option<(String, Started)> {
     let message: Message = serde_json::from_str(message).ok()?;
     if given(message.source).is_some_and(|it| it != "db-cluster") {
         return None;
     }
     // It is a link, to one host or another, to the place in the guide that tells of the event.
     let id = given(message.event_id).and_then(|it| given(it.rsplit('#').next().map(str::to_owned)));
-    let started = match id {
-        Some(id) => STARTED.contains(&id.as_str()),
-        None => given(message.text)
-            .is_some_and(|it| it.trim_end_matches('.').eq_ignore_ascii_case("db cluster started")),
+    let text = given(message.text).unwrap_or_default();
+    let started = match id.as_deref() {
+        Some(UP) => Started::Up,
+        Some(BY_AWS) => Started::ByAws,
+        None if text.trim_end_matches('.').eq_ignore_ascii_case("db cluster started") => {
+            Started::Up
+        }
+        _ => return None,
     };
-    if !started {
-        return None;
-    }
-    given(message.source_id).or_else(|| {
+    let cluster = given(message.source_id).or_else(|| {
         let arn: Arn = given(message.source_arn)?.parse().ok()?;
         Some(arn.name().to_owned())
-    })
+    })?;
+    Some((cluster, started))
 }
 
 /// Returns the text without blanks around it, if anything is left.
@@ -72,7 +79,7 @@ mod tests {
     }
 
     fn read(message: &Value) -> Option<String> {
-        started_cluster(&message.to_string())
+        started_cluster(&message.to_string()).map(|(cluster, _)| cluster)
     }
 
     #[test]
@@ -95,6 +102,14 @@ mod tests {
 
         assert_eq!(read(&text).as_deref(), Some("orders-a"));
         assert_eq!(read(&named_by_arn).as_deref(), Some("orders-a"));
+    }
+
+    #[test]
+    fn a_start_by_aws_itself_is_told_apart_from_a_cluster_that_is_up() {
+        let how = |id: &str| started_cluster(&event(id).to_string()).map(|(_, how)| how);
+
+        assert_eq!(how("RDS-EVENT-0151"), Some(Started::Up));
+        assert_eq!(how("RDS-EVENT-0153"), Some(Started::ByAws));
     }
 
     #[test]

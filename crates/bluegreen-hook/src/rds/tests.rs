@@ -18,9 +18,9 @@ struct Hears {
     fails: Option<(&'static str, bool)>,
 }
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Clusters for Hears {
-    async fn started(&self, cluster: &str) -> Result<(), Failure> {
+    async fn started(&self, cluster: &str, _: Started) -> Result<(), Failure> {
         self.heard.lock().unwrap().push(cluster.to_owned());
         match self.fails {
             Some((name, transient)) if name == cluster => {

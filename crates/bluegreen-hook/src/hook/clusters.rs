@@ -1,0 +1,139 @@
+//! The events of RDS: new readers, and clusters that AWS has started again after seven days.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use async_trait::async_trait;
+use bluegreen_aurora::{AwsAuroraToolkit, PerformanceInsightsOptions};
+use bluegreen_core::StackReference;
+use bluegreen_deploy::{Error, Outcome, Store, stack_file::AuroraRetire};
+use serde_json::{Value, json};
+
+use super::{
+    Hook, HookError,
+    session::{Session, told},
+};
+use crate::{
+    event::SnsMessage,
+    invocation::Invocation,
+    rds::{self, Clusters, Database, Failure, Started},
+};
+
+/// How long after AWS has said that it starts a cluster the cluster may be up.
+const UP_WITHIN: Duration = Duration::from_secs(24 * 3600);
+
+impl Hook {
+    /// Does what is to be done about each message of SNS.
+    pub(super) async fn clusters(
+        &self,
+        messages: &[SnsMessage],
+        invocation: &Invocation,
+    ) -> Result<Value, HookError> {
+        let session = Session::open(self, invocation).await?;
+        let databases = session.databases()?;
+        let outcome = rds::handle(messages, &databases, &session, invocation).await;
+        let done = outcome.done.clone();
+        outcome.into_result()?;
+        Ok(json!({ "done": done }))
+    }
+}
+
+impl Session<'_> {
+    /// Returns what the stack file says of the readers that autoscaling makes.
+    fn databases(&self) -> Result<Vec<Database>, Error> {
+        let databases = self.file.aurora.iter().map(|it| {
+            let config = it.settings.config.clone();
+            let toolkit = AwsAuroraToolkit::new(&self.hook.sdk, config.clone())?;
+            Ok(Database {
+                name: it.name.clone(),
+                toolkit: Arc::new(toolkit),
+                tags: true,
+                insights: it
+                    .settings
+                    .performance_insights
+                    .then(PerformanceInsightsOptions::default),
+            })
+        });
+        databases.collect()
+    }
+
+    /// Stops a cluster of the standby, if AWS has started it against the stack file's will.
+    async fn stop_again(
+        &self,
+        store: &Store,
+        name: &str,
+        stack: StackReference,
+        cluster: &str,
+        why: Started,
+    ) -> Result<(), Error> {
+        let key = format!("restarted/{cluster}");
+        let now = self.invocation.clock.now();
+        if why == Started::ByAws {
+            let at = humantime::format_rfc3339_seconds(now).to_string();
+            store.keep_for_hook(&key, at.into()).await?;
+        }
+        let restarted = store.kept_for_hook(&key).is_some_and(|it| is_recent(&it, now));
+        if !restarted {
+            tracing::info!(cluster, "somebody has started it: it is left as it is");
+            return Ok(());
+        }
+        if store.release().is_some() || store.pointer().active == stack {
+            tracing::info!(cluster, "it is needed: it is left as it is");
+            return Ok(());
+        }
+        let report = Box::pin(self.engine.step(store, "aurora.stop", stack, Some(name))).await?;
+        match report.outcome {
+            Outcome::Done | Outcome::AlreadyThere => {
+                store.keep_for_hook(&key, Value::Null).await?;
+                tracing::warn!(cluster, "AWS had started it after seven days: it is stopped again");
+                Ok(())
+            }
+            Outcome::Refused => Err(Error::Refused { reasons: report.refusals }),
+            outcome => {
+                let steps = report.steps.iter().filter_map(|it| it.error.clone());
+                let why = steps.collect::<Vec<_>>().join("; ");
+                Err(Error::refused(format!("it was not stopped again ({outcome:?}): {why}")))
+            }
+        }
+    }
+}
+
+#[async_trait(?Send)]
+impl Clusters for Session<'_> {
+    async fn started(&self, cluster: &str, why: Started) -> Result<(), Failure> {
+        let named = |stack: &StackReference| {
+            let is_own = |it: &&bluegreen_deploy::stack_file::Resource<_>| {
+                let it: &bluegreen_deploy::stack_file::AuroraSettings = &it.settings;
+                // RDS ignores case in names.
+                it.config.clusters.of(*stack).eq_ignore_ascii_case(cluster)
+            };
+            self.file.aurora.iter().find(is_own).map(|it| (*stack, it))
+        };
+        let Some((stack, database)) = StackReference::BOTH.iter().find_map(named) else {
+            return Ok(());
+        };
+        if database.settings.retire != AuroraRetire::Stop {
+            return Ok(());
+        }
+        let name = &database.name;
+        let stopped = self
+            .in_store(async |store| self.stop_again(store, name, stack, cluster, why).await)
+            .await;
+        stopped.map_err(|err| {
+            // Whoever has the lease gives it back; what is refused stays so until a person acts.
+            let transient = match &err {
+                Error::Locked { .. } | Error::LeaseLost { .. } => true,
+                Error::Toolkit(err) => err.is_transient(),
+                _ => false,
+            };
+            Failure { transient, error: told(&err).join("; ").into() }
+        })
+    }
+}
+
+fn is_recent(kept: &Value, now: SystemTime) -> bool {
+    let at = kept.as_str().and_then(|it| humantime::parse_rfc3339(it).ok());
+    at.and_then(|it| now.duration_since(it).ok()).is_some_and(|it| it <= UP_WITHIN)
+}

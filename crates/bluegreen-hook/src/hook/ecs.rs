@@ -1,0 +1,208 @@
+//! The hooks of deployments that ECS runs itself: what is done at which stage.
+
+use std::{sync::Arc, time::Duration};
+
+use bluegreen_core::StackReference;
+use bluegreen_deploy::{EcsTraffic, Error, Mover};
+use bluegreen_ecs::ServiceDeployment;
+use serde_json::json;
+
+use super::{
+    Hook, HookError,
+    act::Act,
+    part::{Known, Part, Participant, part},
+    session::{Progress, Session},
+};
+use crate::{
+    answer::{Direction, EcsAnswer, direction},
+    event::EcsHook,
+    invocation::Invocation,
+};
+
+/// How soon ECS is asked to call again when it does not show the stage yet that it calls for.
+const TO_BE_SHOWN: Duration = Duration::from_secs(10);
+
+/// What is done at a stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// A part of the release.
+    Act(Act),
+    /// The tasks that were started are bound to the stack that the release is to.
+    Binding,
+    /// Nothing.
+    Nothing,
+}
+
+impl Hook {
+    /// Does what ECS asks for at a stage of a deployment.
+    pub(super) async fn stage(
+        &self,
+        event: &EcsHook,
+        invocation: &Invocation,
+    ) -> Result<EcsAnswer, HookError> {
+        let name = event.lifecycle_stage.as_str();
+        tracing::info!(deployment = event.resource_arn, stage = name, "a hook of ECS");
+        // On the way back ECS must not be kept waiting: the release is taken back afterwards.
+        let stage = match direction(event) {
+            Direction::Back => Stage::Nothing,
+            Direction::Forward | Direction::Unknown => stage(name),
+        };
+        if stage == Stage::Nothing {
+            return Ok(EcsAnswer::Succeeded);
+        }
+
+        let session = Session::open(self, invocation).await?;
+        let Some(traffic) = session.traffic_of_service(&event.execution_details.service_arn) else {
+            return Ok(EcsAnswer::Failed(format!(
+                "the stack file has no `[traffic.*]` table with `mover = \"ecs\"` for service `{}`",
+                event.execution_details.service_arn
+            )));
+        };
+        let deployment = traffic.toolkit().service_deployment(&event.resource_arn).await;
+        let Some(deployment) = deployment.map_err(Error::from)? else {
+            return Ok(EcsAnswer::Failed(format!(
+                "ECS does not know the deployment `{}`",
+                event.resource_arn
+            )));
+        };
+        if let Some(answer) = not_now(&deployment, name) {
+            return Ok(answer);
+        }
+        if let Some(reason) = continues(&deployment, invocation) {
+            return Ok(EcsAnswer::Failed(reason));
+        }
+
+        let revision = &event.execution_details.target_service_revision_arn;
+        let stack = match traffic.stack_of_revision(revision).await {
+            Ok(stack) => stack,
+            Err(Error::Refused { reasons }) => return Ok(EcsAnswer::Failed(reasons.join("; "))),
+            Err(err) => return Err(err.into()),
+        };
+        let store = session.read_store().await?;
+        let known = Participant::of(&store, traffic.name())?;
+        let known = known.filter(|it| it.deployment == event.resource_arn);
+        let opens = stage == Stage::Act(Act::Prepare);
+        let takes_part = known.is_some();
+        let known_before = Known { stack, is_rollback: false, takes_part, opens };
+        let part = part(&store, &session.engine, known_before)?;
+        drop(store);
+        match (part, stage) {
+            (Part::None, _) => {
+                tracing::info!(%stack, "it changes nothing about the stacks");
+                Ok(EcsAnswer::Succeeded)
+            }
+            (Part::Back, _) => {
+                tracing::info!(%stack, "it brings production back: the release is taken back afterwards");
+                Ok(EcsAnswer::Succeeded)
+            }
+            (Part::Refused(reasons), _) => Ok(EcsAnswer::Failed(reasons.join("; "))),
+            // Its revision is what its tasks run, and it is bound as it was.
+            (Part::Release(_), Stage::Binding | Stage::Nothing) => Ok(EcsAnswer::Succeeded),
+            (Part::Release(to), Stage::Act(act)) => {
+                let participant = Participant::called(known, &event.resource_arn, None);
+                session.take_part_at(act, to, &traffic, participant).await
+            }
+        }
+    }
+}
+
+impl Session<'_> {
+    /// Returns the mover of the stack file that a service belongs to.
+    fn traffic_of_service(&self, service_arn: &str) -> Option<Arc<EcsTraffic>> {
+        // `service/CLUSTER/SERVICE`; in old accounts without the cluster.
+        let path = service_arn.split_once(":service/").map(|(_, path)| path)?;
+        let (cluster, name) = match path.rsplit_once('/') {
+            Some((cluster, name)) => (Some(cluster), name),
+            None => (None, path),
+        };
+        let mut movers = self.platforms.ecs.iter();
+        let own = movers.find(|it| {
+            let settings = it.settings();
+            let own_cluster = settings.cluster.rsplit('/').next().unwrap_or_default();
+            let own_name = settings.service.rsplit('/').next().unwrap_or_default();
+            own_name == name && cluster.is_none_or(|it| it == own_cluster)
+        });
+        own.map(Arc::clone)
+    }
+
+    /// Does the part of the release that belongs to a stage; ECS calls again for what is left.
+    async fn take_part_at(
+        self,
+        act: Act,
+        to: StackReference,
+        traffic: &Arc<EcsTraffic>,
+        participant: Participant,
+    ) -> Result<EcsAnswer, HookError> {
+        let session = self.with_note(&Participant::key(traffic.name()), participant.note());
+        let mover: &dyn Mover = traffic.as_ref();
+        let work = async |store: &bluegreen_deploy::Store| {
+            session.act(store, act, to, mover, &participant).await
+        };
+        // ECS calls again as often as it takes: nobody needs to wait here for whoever has the lease.
+        let progress = match session.in_store(work).await {
+            Err(Error::Locked { .. } | Error::LeaseLost { .. }) => Progress::Unfinished,
+            ended => ended?,
+        };
+        Ok(match progress {
+            Progress::Done => EcsAnswer::Succeeded,
+            Progress::Failed(reasons) => EcsAnswer::Failed(reasons.join("; ")),
+            Progress::Unfinished => EcsAnswer::InProgress {
+                call_back: session.watch.again(),
+                details: json!({ "waits-for": session.watch.waiting_for() }),
+            },
+        })
+    }
+}
+
+/// Returns the answer where nothing must be done: to a deployment that has ended or goes back, at a stage that has
+/// ended, and where a service is created.
+fn not_now(deployment: &ServiceDeployment, stage: &str) -> Option<EcsAnswer> {
+    if deployment.status.has_ended() || deployment.rolls_back {
+        tracing::info!(status = ?deployment.status, "it has ended or goes back: nothing is done");
+        return Some(EcsAnswer::Succeeded);
+    }
+    if deployment.sources.is_empty() {
+        tracing::info!("the service is being created: nothing is done");
+        return Some(EcsAnswer::Succeeded);
+    }
+    let shown = deployment.stage.as_deref();
+    if shown.is_some_and(|it| it != stage) {
+        tracing::info!(shown, "another stage is running: nothing is done");
+        let details = json!({ "waits-for": ["ECS to show the stage"] });
+        return Some(EcsAnswer::InProgress { call_back: TO_BE_SHOWN, details });
+    }
+    None
+}
+
+/// Returns what is wrong with hooks that ECS goes on without when they take too long: production would move to a stack
+/// that is not ready.
+fn continues(deployment: &ServiceDeployment, invocation: &Invocation) -> Option<String> {
+    let own = |arn: &str| {
+        let unqualified = |arn: &str| arn.split(':').take(7).collect::<Vec<_>>().join(":");
+        unqualified(arn) == unqualified(&invocation.function_arn)
+    };
+    let goes_on = deployment.hooks.iter().any(|it| {
+        it.target_arn.as_deref().is_some_and(own)
+            && it.timeout_action.as_deref() == Some("CONTINUE")
+    });
+    goes_on.then(|| {
+        "the hook's `timeoutConfiguration` has the action `CONTINUE`, by which ECS moves production although the hook \
+         is not done: say `ROLLBACK`"
+            .to_owned()
+    })
+}
+
+fn stage(name: &str) -> Stage {
+    match name {
+        "PRE_SCALE_UP" => Stage::Act(Act::Prepare),
+        "POST_SCALE_UP" => Stage::Binding,
+        "POST_TEST_TRAFFIC_SHIFT" => Stage::Act(Act::Test),
+        "PRE_PRODUCTION_TRAFFIC_SHIFT" => Stage::Act(Act::Guardrails),
+        "POST_PRODUCTION_TRAFFIC_SHIFT" => Stage::Act(Act::Promote),
+        "RECONCILE_SERVICE" | "TEST_TRAFFIC_SHIFT" | "PRODUCTION_TRAFFIC_SHIFT" => Stage::Nothing,
+        _ => {
+            tracing::warn!(stage = name, "nobody knows this stage: nothing is done at it");
+            Stage::Nothing
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Releases that deployments drive which ECS runs itself.
