@@ -1,0 +1,19 @@
+//! The built `bootstrap`, as AWS runs it: cargo-lambda's emulator is AWS Lambda, `bluegreen-sim serve` all the rest
+//! of AWS, and nothing but their events drives a release.
+//!
+//! `cargo xtask test` starts these tests and says where the programs are. Each has an account, an emulator and a
+//! function of its own ([`stage::Stage`]), so that they run side by side. Time is the real one: nothing here is waited
+//! for longer than [`stage::PATIENCE`], and the account makes everything happen at once.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod deployments;
+mod emulator;
+mod events;
+mod shop;
+mod stage;
+
+mod codedeploy;
+mod databases;
+mod ecs;
+mod joining;
+mod reconciler;
