@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use crate::{
     cargo::{self, cargo},
+    package::{self, Wanted},
     simulate,
     stages::Stages,
     test, tidy, tree,
@@ -27,9 +28,11 @@ pub(crate) fn run(root: &Path) -> Result<()> {
             cargo::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
         });
         simulate::add(&mut stages, root);
+        stages.make("package", || package::run(root, &Wanted::FOR_THIS_MACHINE));
     } else {
         stages.skip("documentation", test::DOES_NOT_BUILD);
         simulate::skip(&mut stages, test::DOES_NOT_BUILD);
+        stages.skip("package", test::DOES_NOT_BUILD);
     }
     // Advisories are left to `cargo deny check`: a new one must not stop an unrelated change.
     if cargo::succeeds(&mut cargo(root, ["deny", "--version"])) {

@@ -8,6 +8,7 @@ mod cargo;
 mod ci;
 mod demo;
 mod emulators;
+mod hook;
 mod package;
 mod python;
 mod shop;

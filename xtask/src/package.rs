@@ -68,6 +68,10 @@ impl Processor {
 }
 
 impl Wanted {
+    /// What continuous integration packs.
+    pub(crate) const FOR_THIS_MACHINE: Self =
+        Self { arm64: false, x86_64: false, host: true, features: None };
+
     fn processors(&self) -> Vec<Processor> {
         let all = [
             (self.arm64, Processor::Arm64),
@@ -183,7 +187,7 @@ mod tests {
     #[test]
     fn without_a_processor_the_package_is_what_the_template_asks_for() {
         assert_eq!(NOTHING.processors(), [Processor::Arm64]);
-        assert_eq!(Wanted { host: true, ..NOTHING }.processors(), [Processor::Host]);
+        assert_eq!(Wanted::FOR_THIS_MACHINE.processors(), [Processor::Host]);
         let both = Wanted { x86_64: true, arm64: true, ..NOTHING };
         assert_eq!(both.processors(), [Processor::Arm64, Processor::X86]);
     }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use crate::{
     cargo::{self, Programs, cargo},
     emulators::{Emulators, point},
-    shop,
+    hook, shop,
     simulated_account::{self, Served},
     stages::{Counts, Stages},
     templates,
@@ -48,9 +48,14 @@ pub(crate) fn add(stages: &mut Stages, root: &Path) -> bool {
     });
     stages.run("templates", || templates::check(root));
     let Some(programs) = stages.make("build", || cargo::build(root, cargo::ALL)) else {
-        for name in
-            ["tests", "documentation tests", "emulator tests", "simulated account tests", "aws cli"]
-        {
+        for name in [
+            "tests",
+            "documentation tests",
+            "emulator tests",
+            "simulated account tests",
+            "hook",
+            "aws cli",
+        ] {
             stages.skip(name, DOES_NOT_BUILD);
         }
         return false;
@@ -70,6 +75,7 @@ pub(crate) fn add(stages: &mut Stages, root: &Path) -> bool {
         let skipped = NOT_SIMULATED.map(|(name, _)| name);
         emulator_tests(root, &programs, &account.environment(), &skipped)
     });
+    stages.run("hook", || hook::tests(root, &programs));
     stages.run("aws cli", || simulated_account::ask_by_aws_cli(root, &programs));
     true
 }
