@@ -48,8 +48,12 @@ enum Chore {
         #[arg(long)]
         keep: bool,
     },
-    /// Measures how well the steps of the shop overlap, in emulators that answer after 50 ms.
-    Bench,
+    /// Measures how well the steps of the shop overlap, or how fast the hook Lambda starts.
+    Bench {
+        /// What is measured.
+        #[arg(value_enum, default_value = "shop")]
+        what: bench::What,
+    },
     /// Packs the hook Lambda for deployment: `target/lambda/<processor>/bootstrap.zip`.
     Package {
         #[command(flatten)]
@@ -86,7 +90,7 @@ fn run(chore: Chore, root: &Path) -> Result<()> {
         Chore::Test => test::run(root),
         Chore::Ci => ci::run(root),
         Chore::Demo { keep } => demo::run(root, keep),
-        Chore::Bench => bench::run(root),
+        Chore::Bench { what } => bench::run(root, what),
         Chore::Package { wanted } => package::run(root, &wanted),
         Chore::Simulate { arguments } => simulate::run(root, &arguments),
         Chore::Templates => templates::run(root),

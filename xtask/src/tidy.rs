@@ -31,7 +31,7 @@ struct File {
 /// When one of them is not tidy.
 pub(crate) fn check(root: &Path) -> Result<()> {
     let mut files = Vec::new();
-    for folder in ["crates", "examples", "search", "xtask"] {
+    for folder in ["bench", "crates", "examples", "search", "xtask"] {
         read(&root.join(folder), folder, &mut files)?;
     }
     ensure!(!files.is_empty(), "there are no files to read");
