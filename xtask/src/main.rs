@@ -9,6 +9,7 @@ mod ci;
 mod demo;
 mod emulators;
 mod hook;
+mod hook_policy;
 mod package;
 mod python;
 mod shop;

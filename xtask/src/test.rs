@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use crate::{
     cargo::{self, Programs, cargo},
     emulators::{Emulators, point},
-    hook, shop,
+    hook, hook_policy, shop,
     simulated_account::{self, Served},
     stages::{Counts, Stages},
     templates,
@@ -53,6 +53,7 @@ pub(crate) fn add(stages: &mut Stages, root: &Path) -> bool {
             "documentation tests",
             "emulator tests",
             "simulated account tests",
+            "hook policy",
             "hook",
             "aws cli",
         ] {
@@ -75,6 +76,7 @@ pub(crate) fn add(stages: &mut Stages, root: &Path) -> bool {
         let skipped = NOT_SIMULATED.map(|(name, _)| name);
         emulator_tests(root, &programs, &account.environment(), &skipped)
     });
+    stages.run("hook policy", || hook_policy::check(root, &programs));
     stages.run("hook", || hook::tests(root, &programs));
     stages.run("aws cli", || simulated_account::ask_by_aws_cli(root, &programs));
     true
