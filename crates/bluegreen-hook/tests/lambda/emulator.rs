@@ -109,7 +109,7 @@ impl Emulator {
         function.env("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{FUNCTION}"));
         function.env("AWS_LAMBDA_LOG_STREAM_NAME", "2026/11/26/[$LATEST]0123456789abcdef");
         function.env("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand");
-        function.env("LAMBDA_TASK_ROOT", folder);
+        function.env("LAMBDA_TASK_ROOT", folder).current_dir(folder);
         self.functions.push(start(&mut function, &log));
     }
 
