@@ -13,8 +13,8 @@
 //! * What the function answers comes back with 200. An error or a panic of it comes back with **500**, and a body with
 //!   `errorType` and `errorMessage`: not with 200 and `X-Amz-Function-Error`, as AWS does.
 //! * The deadline that it announces is always **600000**, ten minutes after the beginning of 1970, whatever `--timeout`
-//!   says. A function that subtracts the time of day from it has less than nothing left: how long it works has to come
-//!   from `BLUEGREEN_LONGEST_RUN` here. `invoked_function_arn` is `function-arn`.
+//!   says. A function that subtracts the time of day from it has less than nothing left. `invoked_function_arn` is
+//!   `function-arn`, which is no ARN. Both are made what AWS sends on their way to the function (`runtime.rs`).
 //! * Each has an `X-Amzn-Trace-Id`; one that the caller sends is replaced.
 //! * One process works on one invocation at a time; those that wait are handed out in turn. Two processes work on two.
 //!   `--concurrency` must not be given: with it the emulator starts functions itself, by `cargo run`.
@@ -41,7 +41,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-use crate::stage::eventually;
+use crate::{runtime::corrected, stage::eventually};
 
 /// The function, whose name CodeDeploy's roles may call.
 pub(crate) const FUNCTION: &str = "CodeDeployHook_bluegreen";
@@ -51,6 +51,8 @@ pub(crate) const FUNCTION: &str = "CodeDeployHook_bluegreen";
 pub(crate) struct Emulator {
     client: Client,
     port: u16,
+    /// Where functions find the runtime API, as AWS has it.
+    runtime: u16,
     functions: Vec<Child>,
     _watch: Child,
 }
@@ -84,7 +86,8 @@ impl Emulator {
             TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.ok().map(drop)
         })
         .await;
-        Self { client: client(port), port, functions: Vec::new(), _watch: watch }
+        let runtime = corrected(port).await;
+        Self { client: client(port), port, runtime, functions: Vec::new(), _watch: watch }
     }
 
     /// Returns where the account sends what it invokes the function with.
@@ -101,7 +104,7 @@ impl Emulator {
         function.env_clear().envs(environment.iter().map(|(name, value)| (name, value)));
         function.env(
             "AWS_LAMBDA_RUNTIME_API",
-            format!("http://127.0.0.1:{}/.rt/{FUNCTION}", self.port),
+            format!("http://127.0.0.1:{}/.rt/{FUNCTION}", self.runtime),
         );
         function.env("AWS_LAMBDA_FUNCTION_NAME", FUNCTION);
         function.env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST");

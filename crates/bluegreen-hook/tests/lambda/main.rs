@@ -9,6 +9,7 @@
 mod deployments;
 mod emulator;
 mod events;
+mod runtime;
 mod shop;
 mod stage;
 
