@@ -94,6 +94,7 @@ watch = "0s"
 [aurora.orders]
 clusters = {{ a = "orders-a", b = "orders-b" }}
 connections = "ignore"
+skip = ["aurora.scale-out", "aurora.scale-in"]
 
 [sqs.ingest]
 queues = {{ a = "ingest-a", b = "ingest-b" }}
