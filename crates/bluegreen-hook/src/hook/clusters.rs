@@ -6,9 +6,12 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bluegreen_aurora::{AwsAuroraToolkit, PerformanceInsightsOptions};
+use bluegreen_aurora::{AuroraToolkit, AwsAuroraToolkit, ClusterState, PerformanceInsightsOptions};
 use bluegreen_core::StackReference;
-use bluegreen_deploy::{Error, Outcome, Store, stack_file::AuroraRetire};
+use bluegreen_deploy::{
+    Error, Outcome, Store,
+    stack_file::{AuroraRetire, AuroraSettings, Resource},
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -63,11 +66,13 @@ impl Session<'_> {
     async fn stop_again(
         &self,
         store: &Store,
-        name: &str,
+        database: &Resource<AuroraSettings>,
         stack: StackReference,
-        cluster: &str,
         why: Started,
     ) -> Result<(), Error> {
+        let cluster = database.settings.config.clusters.of(stack);
+        let config = database.settings.config.clone();
+        let toolkit = AwsAuroraToolkit::new(&self.hook.sdk, config)?;
         let key = format!("restarted/{cluster}");
         let now = self.invocation.clock.now();
         if why == Started::ByAws {
@@ -83,7 +88,13 @@ impl Session<'_> {
             tracing::info!(cluster, "it is needed: it is left as it is");
             return Ok(());
         }
-        let report = Box::pin(self.engine.step(store, "aurora.stop", stack, Some(name))).await?;
+        let state = toolkit.cluster_state(stack).await?;
+        if state != ClusterState::Available {
+            tracing::info!(cluster, %state, "it is stopped again when it is up");
+            return Ok(());
+        }
+        let report =
+            Box::pin(self.engine.step(store, "aurora.stop", stack, Some(&database.name))).await?;
         match report.outcome {
             Outcome::Done | Outcome::AlreadyThere => {
                 store.keep_for_hook(&key, Value::Null).await?;
@@ -104,10 +115,9 @@ impl Session<'_> {
 impl Clusters for Session<'_> {
     async fn started(&self, cluster: &str, why: Started) -> Result<(), Failure> {
         let named = |stack: &StackReference| {
-            let is_own = |it: &&bluegreen_deploy::stack_file::Resource<_>| {
-                let it: &bluegreen_deploy::stack_file::AuroraSettings = &it.settings;
+            let is_own = |it: &&Resource<AuroraSettings>| {
                 // RDS ignores case in names.
-                it.config.clusters.of(*stack).eq_ignore_ascii_case(cluster)
+                it.settings.config.clusters.of(*stack).eq_ignore_ascii_case(cluster)
             };
             self.file.aurora.iter().find(is_own).map(|it| (*stack, it))
         };
@@ -117,10 +127,8 @@ impl Clusters for Session<'_> {
         if database.settings.retire != AuroraRetire::Stop {
             return Ok(());
         }
-        let name = &database.name;
-        let stopped = self
-            .in_store(async |store| self.stop_again(store, name, stack, cluster, why).await)
-            .await;
+        let work = async |store: &Store| self.stop_again(store, database, stack, why).await;
+        let stopped = self.in_store(work).await;
         stopped.map_err(|err| {
             // Whoever has the lease gives it back; what is refused stays so until a person acts.
             let transient = match &err {

@@ -131,7 +131,7 @@ async fn a_deployment_that_is_bound_to_no_stack_is_refused_at_its_first_hook() {
 #[tokio::test]
 #[ignore = "needs the programs: cargo xtask test"]
 async fn a_prepare_that_needs_four_hand_overs_goes_on_until_it_is_done() {
-    let shop = shop().prepares_for(Duration::from_secs(10), Duration::from_secs(2));
+    let shop = shop().prepares_for(Duration::from_secs(12), Duration::from_secs(3));
     let stage = Stage::new(shop).await;
 
     let deployment = stage.deploy("web", Some("b")).await;

@@ -29,8 +29,8 @@ async fn a_standby_that_aws_has_started_again_is_stopped_once_it_is_up() {
     let stage = Stage::new(Shop::new(Mover::CodeDeploy)).await;
     stage.start_cluster("orders-b").await;
 
-    // The second record says that it is up; the first is the plain text that AWS sends after subscribing.
-    let answer = stage.emulator.invoke(&event("sns-rds-started")).await;
+    // The second record says that AWS starts it; the first is the plain text that AWS sends after subscribing.
+    let answer = stage.emulator.invoke(&event("sns-rds")).await;
     let status = eventually("the stop of the cluster", async || {
         let status = stage.look().await["orders-b"].clone();
         (status != "available").then_some(status)
@@ -44,11 +44,11 @@ async fn a_standby_that_aws_has_started_again_is_stopped_once_it_is_up() {
 
 #[tokio::test]
 #[ignore = "needs the programs: cargo xtask test"]
-async fn a_cluster_that_is_only_about_to_start_is_left_alone() {
+async fn a_standby_that_a_person_has_started_is_left_alone() {
     let stage = Stage::new(Shop::new(Mover::CodeDeploy)).await;
     stage.start_cluster("orders-b").await;
 
-    let answer = stage.emulator.invoke(&event("sns-rds")).await;
+    let answer = stage.emulator.invoke(&event("sns-rds-started")).await;
 
     assert!(matches!(answer, Answer::Returned(_)), "{answer:?}");
     assert_eq!(stage.look().await["orders-b"], "available");
