@@ -229,6 +229,16 @@ pub(crate) enum Command {
         parameter: String,
     },
 
+    /// Check whether the deployed hook could do its work; nothing is changed.
+    ///
+    /// The function looks at all that it needs: its stack file, the store, what it may report and start, every
+    /// resource, whether the reconciler is called. IAM is asked whether the deployment groups' roles may call it.
+    CheckHook {
+        /// The name of the function, or its ARN.
+        #[arg(long, default_value = "CodeDeployHook_bluegreen")]
+        function: String,
+    },
+
     /// Write a commented stack file to begin with.
     Init {
         /// Make the table that the stack file's store is to be kept in, instead.
@@ -294,6 +304,7 @@ impl Command {
             Self::Step { .. } => "step",
             Self::Rehearse(_) => "rehearse",
             Self::IamPolicy { .. } => "iam-policy",
+            Self::CheckHook { .. } => "check-hook",
             Self::Init { .. } => "init",
         }
     }

@@ -4,6 +4,7 @@ use bluegreen_core::StackReference;
 use bluegreen_deploy::{Error, Phase, Pointer, Store};
 
 use crate::{
+    check_hook,
     cli::{Cli, Command},
     exit::Exit,
     init,
@@ -17,6 +18,7 @@ pub(crate) async fn run(cli: &Cli) -> Result<Exit, Failure> {
     match cli.command {
         Command::Init { create_table: false } => return init::write(cli),
         Command::Init { create_table: true } => return init::create_table(cli).await,
+        Command::CheckHook { ref function } => return check_hook::run(cli, function).await,
         _ => {}
     }
     let session = Session::open(cli).await?;
@@ -62,7 +64,10 @@ pub(crate) async fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Step { name, stack, resource } => {
             session.step(name, *stack, resource.as_deref()).await
         }
-        Command::Init { .. } | Command::IamPolicy { .. } | Command::Rehearse(_) => {
+        Command::CheckHook { .. }
+        | Command::Init { .. }
+        | Command::IamPolicy { .. }
+        | Command::Rehearse(_) => {
             unreachable!("it has no session")
         }
     }

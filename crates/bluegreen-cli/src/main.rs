@@ -5,6 +5,7 @@
 
 mod aws;
 mod back;
+mod check_hook;
 mod cli;
 mod commands;
 mod exit;

@@ -6,6 +6,7 @@ mod codedeploy;
 mod dynamodb;
 mod ecs;
 mod events;
+mod iam;
 mod kinesis;
 mod lambda;
 mod rds;
@@ -20,8 +21,8 @@ pub(crate) mod testing;
 use std::collections::BTreeMap;
 
 pub use self::{
-    cloudwatch::*, codedeploy::*, dynamodb::*, ecs::*, events::*, kinesis::*, lambda::*, rds::*,
-    scaling::*, sns::*, sqs::*, ssm::*,
+    cloudwatch::*, codedeploy::*, dynamodb::*, ecs::*, events::*, iam::*, kinesis::*, lambda::*,
+    rds::*, scaling::*, sns::*, sqs::*, ssm::*,
 };
 pub(crate) use self::{
     ecs::{hook_answered, sets},
@@ -86,6 +87,7 @@ pub(crate) fn answer(world: &mut World, call: &Call) -> Answer {
         "dynamodb" => dynamodb::answer(world, call),
         "ecs" => ecs::answer(world, call),
         "events" => events::answer(world, call),
+        "iam" => iam::answer(world, call),
         "kinesis" => kinesis::answer(world, call),
         "lambda" => lambda::answer(world, call),
         "rds" => rds::answer(world, call),
@@ -106,6 +108,7 @@ pub(crate) fn concerns(world: &World, call: &Call) -> Concerns {
         "dynamodb" => dynamodb::concerns(world, call),
         "ecs" => ecs::concerns(world, call),
         "events" => events::concerns(world, call),
+        "iam" => iam::concerns(world, call),
         "kinesis" => kinesis::concerns(world, call),
         "lambda" => lambda::concerns(world, call),
         "rds" => rds::concerns(world, call),
@@ -177,7 +180,7 @@ pub(crate) fn denied(call: &Call, action: &str, principal: &str, resource: &str)
          identity-based policy allows the {action} action"
     );
     match call.service {
-        "rds" | "cloudwatch" | "sts" => Refusal::new(403, "AccessDenied", message),
+        "rds" | "cloudwatch" | "iam" | "sts" => Refusal::new(403, "AccessDenied", message),
         "sns" => Refusal::new(403, "AuthorizationError", message),
         "sqs" => Refusal {
             query_code: Some("AccessDenied".to_owned()),

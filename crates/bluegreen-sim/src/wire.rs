@@ -144,12 +144,13 @@ impl Scope {
 }
 
 /// The services, each with the name that its calls are signed for and its prefix in IAM actions.
-const SERVICES: [(&str, &str); 13] = [
+const SERVICES: [(&str, &str); 14] = [
     ("application-autoscaling", "application-autoscaling"),
     ("codedeploy", "codedeploy"),
     ("dynamodb", "dynamodb"),
     ("ecs", "ecs"),
     ("events", "events"),
+    ("iam", "iam"),
     ("kinesis", "kinesis"),
     ("lambda", "lambda"),
     ("monitoring", "cloudwatch"),

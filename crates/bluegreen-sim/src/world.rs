@@ -44,6 +44,8 @@ pub struct World {
     pub codedeploy: services::CodeDeploy,
     /// Parameters.
     pub ssm: services::Ssm,
+    /// What there is of IAM.
+    pub iam: services::Iam,
     /// Where production traffic is, of services that the account does not run.
     pub traffic: Traffic,
     /// Where every message went.
@@ -141,6 +143,7 @@ impl World {
             dynamodb: Default::default(),
             codedeploy: Default::default(),
             ssm: Default::default(),
+            iam: Default::default(),
             traffic: Traffic::default(),
             ledger: Default::default(),
             audit: Audit::default(),

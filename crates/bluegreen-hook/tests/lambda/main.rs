@@ -13,6 +13,7 @@ mod runtime;
 mod shop;
 mod stage;
 
+mod check;
 mod codedeploy;
 mod databases;
 mod ecs;

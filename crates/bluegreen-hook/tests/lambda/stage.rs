@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// How long anything here is waited for.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The number of the account.
 pub(crate) const ACCOUNT: &str = "123456789012";
@@ -109,12 +109,19 @@ impl Stage {
 
     /// Runs the command line on the stage's stack file, which has to succeed, and returns what it prints.
     pub(crate) async fn bluegreen(&self, arguments: &[&str]) -> String {
+        let (code, said) = self.ask(arguments).await;
+        assert_eq!(code, Some(0), "bluegreen {arguments:?}: {said}");
+        said
+    }
+
+    /// Runs the command line on the stage's stack file, and returns its exit code and what it prints.
+    pub(crate) async fn ask(&self, arguments: &[&str]) -> (Option<i32>, String) {
         let mut command = Command::new(program("BLUEGREEN_TEST_COMMAND"));
         command.env_clear().envs(self.environment()).current_dir(self.folder.path());
         let output = command.args(arguments).kill_on_drop(true).output().await.unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "bluegreen {arguments:?}: {said}");
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        let printed = String::from_utf8_lossy(&output.stdout);
+        let (code, said) = (output.status.code(), String::from_utf8_lossy(&output.stderr));
+        (code, format!("{printed}{said}"))
     }
 
     /// Lets the regular call come once.

@@ -114,6 +114,7 @@ fn namespace(service: &str) -> &'static str {
     match service {
         "rds" => "http://rds.amazonaws.com/doc/2014-10-31/",
         "sns" => "http://sns.amazonaws.com/doc/2010-03-31/",
+        "iam" => "https://iam.amazonaws.com/doc/2010-05-08/",
         "sts" => "https://sts.amazonaws.com/doc/2011-06-15/",
         "cloudwatch" => "http://monitoring.amazonaws.com/doc/2010-08-01/",
         _ => "http://queue.amazonaws.com/doc/2012-11-05/",
