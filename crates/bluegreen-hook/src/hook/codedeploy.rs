@@ -115,13 +115,21 @@ impl Hook {
         session.take_part(work, &running, to, &traffic, participant).await
     }
 
-    /// Returns the lifecycle event that is running: what the settings say, or else what CodeDeploy says.
+    /// Returns the lifecycle event that is running, by CodeDeploy's word. Where the settings say for which one the
+    /// function is, that counts: another one is none of its own, and without an answer it is taken to be running.
     async fn running(&self, id: &str) -> Result<Option<LifecycleEvent>, HookError> {
-        if let Some(name) = &self.settings.lifecycle_event {
-            return Ok(Some(LifecycleEvent { name: name.clone(), since: None }));
-        }
-        let target = self.codedeploy().target(id).await.map_err(Error::from)?;
-        Ok(target.and_then(|it| it.running))
+        let asked = self.codedeploy().target(id).await;
+        let Some(own) = &self.settings.lifecycle_event else {
+            let target = asked.map_err(Error::from)?;
+            return Ok(target.and_then(|it| it.running));
+        };
+        Ok(match asked {
+            Ok(target) => target.and_then(|it| it.running).filter(|it| it.name == *own),
+            Err(err) => {
+                tracing::warn!("CodeDeploy does not say which event is running: {err}");
+                Some(LifecycleEvent { name: own.clone(), since: None })
+            }
+        })
     }
 }
 
