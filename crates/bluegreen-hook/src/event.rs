@@ -207,11 +207,11 @@ fn state_change(fields: &Map<String, Value>) -> Result<Event, UnknownEvent> {
 
 fn read<T: DeserializeOwned>(value: &Value, what: &str) -> Result<T, UnknownEvent> {
     T::deserialize(value).map_err(|err| {
-        // Serde quotes values where their type is wrong; where a field is missing, it names that only.
+        // Where a field is missing, serde names that only; all else that it says may quote values.
         let why = err.to_string();
-        let shown = match why.split_once("invalid type") {
-            Some(_) => "with a field of another type".to_owned(),
-            None => format!("with {why}"),
+        let shown = match why.strip_prefix("missing field") {
+            Some(field) => format!("without the field{field}"),
+            None => "with a field that cannot be read".to_owned(),
         };
         UnknownEvent { came: format!("what looks like {what} came {shown}") }
     })

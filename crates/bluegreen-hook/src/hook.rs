@@ -7,7 +7,9 @@ mod clusters;
 mod codedeploy;
 mod ecs;
 mod hand_over;
+mod lifecycle;
 mod part;
+mod participant;
 mod reconcile;
 mod session;
 mod watch;
@@ -33,6 +35,7 @@ use crate::{
     configuration::{Configuration, ConfigurationError},
     event::{Event, HandOver, UnknownEvent},
     invocation::Invocation,
+    metrics::Metrics,
 };
 
 /// Takes lines for standard output: CloudWatch makes metrics of them.
@@ -75,6 +78,8 @@ pub struct Hook {
     configuration: Configuration,
     settings: Settings,
     sdk: SdkConfig,
+    /// The name in the stack file, once it was read.
+    name: OnceLock<String>,
     codedeploy: OnceLock<Arc<dyn CodeDeployToolkit>>,
     successor: OnceLock<Arc<dyn Successor>>,
 }
@@ -82,8 +87,8 @@ pub struct Hook {
 impl Hook {
     /// Makes one that works in the account and Region that `sdk` points at.
     pub fn new(configuration: Configuration, settings: Settings, sdk: SdkConfig) -> Self {
-        let (codedeploy, successor) = (OnceLock::new(), OnceLock::new());
-        Self { configuration, settings, sdk, codedeploy, successor }
+        let (name, codedeploy, successor) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Self { configuration, settings, sdk, name, codedeploy, successor }
     }
 
     /// Lets `successor` start other invocations: for tests, and for functions that are reached in another way.
@@ -107,6 +112,7 @@ impl Hook {
             Event::Ecs(event) => {
                 let work = self.stage(&event, invocation);
                 let answer = Box::pin(answer::ecs(&event, invocation, work)).await;
+                self.count("ecs", &format!("{:?}", answer.status()), invocation);
                 serde_json::to_value(answer).map_err(HookError::Unwritten)
             }
             Event::Reconcile => Box::pin(self.reconcile(invocation)).await,
@@ -129,7 +135,15 @@ impl Hook {
         let file = StackFile::parse(&loaded.text, path, self.settings.variables.as_ref())
             .map_err(|err| HookError::StackFile(Box::new(err)))?;
         session::check(&file, invocation, path)?;
+        self.name.get_or_init(|| file.name.clone());
         Ok(file)
+    }
+
+    /// Counts how an event was answered.
+    fn count(&self, event: &str, outcome: &str, invocation: &Invocation) {
+        let name = self.name.get().map_or("unknown", String::as_str);
+        let document = Metrics::new(name, invocation).outcome(outcome, event, invocation.elapsed());
+        (self.settings.metrics)(document.to_string());
     }
 
     fn codedeploy(&self) -> &Arc<dyn CodeDeployToolkit> {
@@ -170,4 +184,17 @@ pub enum HookError {
     /// This function was built without what the event needs.
     #[error("this function was built without `aurora`: it knows nothing of RDS events")]
     NotBuilt,
+}
+
+impl HookError {
+    /// Returns whether nobody knows because of what passes: it is looked at again.
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Engine(err) => session::is_transient(err),
+            Self::Configuration(ConfigurationError::Parameter { source, .. }) => {
+                source.is_transient()
+            }
+            _ => false,
+        }
+    }
 }

@@ -42,10 +42,14 @@ async fn run() -> Result<(), lambda_runtime::Error> {
     let clock = Clock::system();
     let source = Source::from_variables(&variable)?;
     let configuration = Configuration::new(source, parameters(&sdk), clock.clone());
-    let longest_run = variable("BLUEGREEN_LONGEST_RUN").map(|it| {
-        humantime::parse_duration(&it)
-            .map_err(|err| format!("`BLUEGREEN_LONGEST_RUN` cannot be `{it}`: {err}"))
-    });
+    let longest_run =
+        variable("BLUEGREEN_LONGEST_RUN").map(|it| match humantime::parse_duration(&it) {
+            Ok(run) if run >= Duration::from_secs(1) => Ok(run),
+            Ok(_) => {
+                Err(format!("`BLUEGREEN_LONGEST_RUN` cannot be `{it}`: expected `1s` at least"))
+            }
+            Err(err) => Err(format!("`BLUEGREEN_LONGEST_RUN` cannot be `{it}`: {err}")),
+        });
     let settings = Settings {
         lifecycle_event: variable("BLUEGREEN_PHASE"),
         longest_run: longest_run.transpose()?,

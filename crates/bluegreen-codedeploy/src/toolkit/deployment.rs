@@ -28,9 +28,9 @@ pub struct Deployment {
 }
 
 impl Deployment {
-    /// Returns whether CodeDeploy has made it by itself to take another one back.
+    /// Returns whether CodeDeploy or CloudFormation has made it by itself to go back.
     pub fn is_rollback(&self) -> bool {
-        self.creator == "codeDeployRollback"
+        matches!(self.creator.as_str(), "codeDeployRollback" | "CloudFormationRollback")
     }
 }
 

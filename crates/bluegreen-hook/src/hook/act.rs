@@ -6,8 +6,9 @@ use bluegreen_core::StackReference;
 use bluegreen_deploy::{Error, Mover, Phase, Store};
 
 use super::{
-    part::{Participant, is_tested},
-    session::{Progress, Session, told},
+    part::{Known, Part, is_tested, part},
+    participant::Participant,
+    session::{Progress, Session},
 };
 
 /// How long traffic may take to be seen where the platform says that it has moved it.
@@ -30,7 +31,14 @@ pub(super) enum Act {
 }
 
 impl Session<'_> {
-    /// Does its part of the release to the stack `to` for a deployment of `mover`.
+    /// Says what a deployment means as things are now.
+    pub(super) async fn part(&self, store: &Store, known: Known) -> Result<Part, Error> {
+        let seen = self.engine.traffic(store.pointer().active).await?;
+        part(store, &self.engine, &seen, known)
+    }
+
+    /// Does its part of the release to the stack `to` for a deployment of `mover`. Where no release is open yet, the
+    /// one that is opened begins with the note of it.
     pub(super) async fn act(
         &self,
         store: &Store,
@@ -39,29 +47,16 @@ impl Session<'_> {
         mover: &dyn Mover,
         participant: &Participant,
     ) -> Result<Progress, Error> {
-        self.note(store, mover, participant).await?;
+        let noted = Participant::of(store, mover.name())?;
+        if store.release().is_some() && noted.as_ref() != Some(participant) {
+            store.set_hook_note(&Participant::key(mover.name()), participant.note()).await?;
+        }
         match act {
             Act::Prepare => self.run(store, to, Phase::Prepare, Phase::Prepare).await,
             Act::Test => self.run(store, to, Phase::Prepare, Phase::Test).await,
             Act::Guardrails => self.guardrails(store, to, mover, participant).await,
             Act::Promote => self.promote(store, to, mover).await,
         }
-    }
-
-    /// Writes down that the deployment takes part, unless that is known. Where no release is open yet, the one that is
-    /// opened begins with it.
-    async fn note(
-        &self,
-        store: &Store,
-        mover: &dyn Mover,
-        participant: &Participant,
-    ) -> Result<(), Error> {
-        if store.release().is_none()
-            || Participant::of(store, mover.name())?.as_ref() == Some(participant)
-        {
-            return Ok(());
-        }
-        store.set_hook_note(&Participant::key(mover.name()), participant.note()).await
     }
 
     /// Runs the tests that nobody has run, and asks the guardrails. They have a say until traffic moves; what a canary
@@ -83,71 +78,79 @@ impl Session<'_> {
         if tested != Progress::Done {
             return Ok(tested);
         }
-        let plan = self.plan_for(store, to)?;
-        let asked = self.engine.objections(store, &plan, Phase::Promote);
-        let objections = Box::pin(asked).await?;
+        let objections = match self.objections(store, to).await? {
+            None => return Ok(Progress::Unfinished),
+            Some(objections) => objections,
+        };
         if !objections.is_empty() {
             return Ok(Progress::Failed(objections));
         }
         let allowed = Participant { allowed: true, ..participant.clone() };
-        self.note(store, mover, &allowed).await?;
+        store.set_hook_note(&Participant::key(mover.name()), allowed.note()).await?;
         Ok(Progress::Done)
     }
 
-    /// Goes on with `promote` as far as traffic allows: with several services, all of them must have moved.
+    /// Goes on with `promote` when all services have moved; for one of several that is the last of them to do.
     async fn promote(
         &self,
         store: &Store,
         to: StackReference,
         mover: &dyn Mover,
     ) -> Result<Progress, Error> {
-        if store.pointer().active != to && !self.arrives(mover, to).await? {
-            return Ok(Progress::Failed(vec![format!(
-                "traffic.{} is not on stack {to}, although {} has moved it: is it bound to another stack?",
-                mover.name(),
-                mover.platform().unwrap_or("the platform"),
-            )]));
+        if store.pointer().active != to {
+            if mover.observe(to).await? != Some(to) {
+                return Ok(Progress::Failed(vec![format!(
+                    "traffic.{} is not on stack {to}, although {} has moved it: is it bound to another stack?",
+                    mover.name(),
+                    mover.platform().unwrap_or("the platform"),
+                )]));
+            }
+            if self.platforms_on(to).await? != Some(to) {
+                tracing::info!("traffic is there: promote waits for the other services");
+                return Ok(Progress::Done);
+            }
         }
         let ended = self.run(store, to, Phase::Promote, Phase::Promote).await;
-        let moved = store.pointer().active == to;
-        match ended {
-            // The platform must never go back for what can be made good: the reconciler goes on with it.
-            Ok(Progress::Failed(reasons)) if moved => {
-                tracing::warn!(reasons = reasons.join("; "), "promote goes on later");
-                Ok(Progress::Done)
-            }
-            Err(err) if moved => {
-                tracing::warn!(reason = told(&err).join("; "), "promote goes on later");
-                Ok(Progress::Done)
-            }
-            Ok(Progress::Failed(reasons)) if self.others_lack(to).await? => {
-                tracing::info!(reasons = reasons.join("; "), "waits for the other services");
-                Ok(Progress::Done)
-            }
-            ended => ended,
+        if store.pointer().active != to {
+            return ended;
         }
+        // The platform must never go back for what can be made good: the reconciler goes on with it.
+        if !matches!(ended, Ok(Progress::Done)) {
+            tracing::info!(?ended, "the pointer has moved: promote goes on later");
+        }
+        Ok(Progress::Done)
     }
 
-    /// Waits until the mover's traffic is seen on the stack `to`; returns whether it is.
-    async fn arrives(&self, mover: &dyn Mover, to: StackReference) -> Result<bool, Error> {
+    /// Waits until the mover's traffic is seen on the stack `to`, or for a minute.
+    pub(super) async fn await_arrival(
+        &self,
+        mover: &dyn Mover,
+        to: StackReference,
+    ) -> Result<(), Error> {
         let began = tokio::time::Instant::now();
-        loop {
-            if mover.observe(to).await? == Some(to) {
-                return Ok(true);
-            }
-            if began.elapsed() >= TO_BE_SEEN || self.left() <= LOOK {
-                return Ok(false);
-            }
+        while mover.observe(to).await? != Some(to)
+            && began.elapsed() < TO_BE_SEEN
+            && self.left() > LOOK
+        {
             #[expect(
                 clippy::disallowed_methods,
                 reason = "AWS shows some seconds late what it has done"
             )]
             tokio::time::sleep(LOOK).await;
         }
+        Ok(())
     }
 
-    /// Returns whether the traffic of some service is not on the stack `to` yet.
-    async fn others_lack(&self, to: StackReference) -> Result<bool, Error> {
-        Ok(!self.engine.traffic(to).await?.agrees_with(to))
+    /// Returns whether production has moved with the release that a deployment takes part in: after that no hook
+    /// reports failure.
+    pub(super) async fn has_promoted(&self, deployment: &str) -> Result<bool, Error> {
+        let store = self.read_store().await?;
+        let Some(release) = store.release() else { return Ok(false) };
+        let mut takes_part = false;
+        for mover in self.platform_movers() {
+            let participant = Participant::of(&store, mover.name())?;
+            takes_part |= participant.is_some_and(|it| it.deployment == deployment);
+        }
+        Ok(takes_part && store.pointer().active == release.target)
     }
 }

@@ -117,8 +117,13 @@ impl Hook {
             lifecycle_event_hook_execution_id: "check".to_owned(),
         };
         match self.codedeploy().report(nobody, HookStatus::Failed).await {
+            Ok(_) => Vec::new(),
+            Err(err) if err.is_absent() => Vec::new(),
             Err(err @ bluegreen_core::Error::AccessDenied { .. }) => told(&err.into()),
-            _ => Vec::new(),
+            Err(err) => {
+                let told = told(&err.into()).join("; ");
+                vec![format!("whether the function may report is not known: {told}")]
+            }
         }
     }
 }
@@ -183,11 +188,9 @@ fn not_called(store: &Store, now: SystemTime) -> Vec<String> {
         )];
     };
     let at = humantime::parse_rfc3339(last).ok();
-    let ago = at.and_then(|it| now.duration_since(it).ok());
+    let ago = at.map(|it| now.duration_since(it).unwrap_or_default());
     match ago {
-        Some(ago) if ago > RECONCILED_WITHIN => {
-            vec![format!("nobody has called the reconciler since {last}: {schedule}")]
-        }
-        _ => Vec::new(),
+        Some(ago) if ago <= RECONCILED_WITHIN => Vec::new(),
+        _ => vec![format!("nobody has called the reconciler since {last}: {schedule}")],
     }
 }

@@ -13,10 +13,11 @@ use bluegreen_deploy::{
     stack_file::{AuroraRetire, AuroraSettings, Resource},
 };
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 
 use super::{
     Hook, HookError,
-    session::{Session, told},
+    session::{self, Session, told},
 };
 use crate::{
     event::SnsMessage,
@@ -36,7 +37,8 @@ impl Hook {
     ) -> Result<Value, HookError> {
         let session = Session::open(self, invocation).await?;
         let databases = session.databases()?;
-        let outcome = rds::handle(messages, &databases, &session, invocation).await;
+        let clusters = Restarted { hook: self, invocation, turn: Mutex::new(()) };
+        let outcome = rds::handle(messages, &databases, &clusters, invocation).await;
         let done = outcome.done.clone();
         outcome.into_result()?;
         Ok(json!({ "done": done }))
@@ -86,7 +88,7 @@ impl Session<'_> {
         }
         if store.release().is_some() || store.pointer().active == stack {
             tracing::info!(cluster, "it is needed: it is left as it is");
-            return Ok(());
+            return store.keep_for_hook(&key, Value::Null).await;
         }
         let state = toolkit.cluster_state(stack).await?;
         if state != ClusterState::Available {
@@ -101,6 +103,10 @@ impl Session<'_> {
                 tracing::warn!(cluster, "AWS had started it after seven days: it is stopped again");
                 Ok(())
             }
+            Outcome::Interrupted => {
+                let what = format!("the stop of cluster `{cluster}`");
+                Err(bluegreen_core::Error::Interrupted { what }.into())
+            }
             Outcome::Refused => Err(Error::Refused { reasons: report.refusals }),
             outcome => {
                 let steps = report.steps.iter().filter_map(|it| it.error.clone());
@@ -111,9 +117,29 @@ impl Session<'_> {
     }
 }
 
+/// Stops clusters that AWS has started. Each has a session of its own, one after the other: all want the lease.
+#[derive(Debug)]
+struct Restarted<'a> {
+    hook: &'a Hook,
+    invocation: &'a Invocation,
+    turn: Mutex<()>,
+}
+
 #[async_trait(?Send)]
-impl Clusters for Session<'_> {
+impl Clusters for Restarted<'_> {
     async fn started(&self, cluster: &str, why: Started) -> Result<(), Failure> {
+        let _turn = self.turn.lock().await;
+        let session = Session::open(self.hook, self.invocation).await.map_err(|err| Failure {
+            transient: err.is_transient(),
+            error: err.to_string().into(),
+        })?;
+        session.restarted(cluster, why).await
+    }
+}
+
+impl Session<'_> {
+    /// Stops a cluster that AWS has started, if it is one of the stack file's that is to be stopped.
+    async fn restarted(&self, cluster: &str, why: Started) -> Result<(), Failure> {
         let named = |stack: &StackReference| {
             let is_own = |it: &&Resource<AuroraSettings>| {
                 // RDS ignores case in names.
@@ -129,14 +155,10 @@ impl Clusters for Session<'_> {
         }
         let work = async |store: &Store| self.stop_again(store, database, stack, why).await;
         let stopped = self.in_store(work).await;
-        stopped.map_err(|err| {
-            // Whoever has the lease gives it back; what is refused stays so until a person acts.
-            let transient = match &err {
-                Error::Locked { .. } | Error::LeaseLost { .. } => true,
-                Error::Toolkit(err) => err.is_transient(),
-                _ => false,
-            };
-            Failure { transient, error: told(&err).join("; ").into() }
+        // Whoever has the lease gives it back; what is refused stays so until a person acts.
+        stopped.map_err(|err| Failure {
+            transient: session::is_transient(&err),
+            error: told(&err).join("; ").into(),
         })
     }
 }

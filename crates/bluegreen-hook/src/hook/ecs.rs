@@ -3,14 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use bluegreen_core::StackReference;
-use bluegreen_deploy::{EcsTraffic, Error, Mover};
+use bluegreen_deploy::{EcsTraffic, Error, Mover, Store};
 use bluegreen_ecs::ServiceDeployment;
 use serde_json::json;
 
 use super::{
     Hook, HookError,
     act::Act,
-    part::{Known, Part, Participant, part},
+    part::{Known, Part},
+    participant::Participant,
     session::{Progress, Session},
 };
 use crate::{
@@ -19,8 +20,11 @@ use crate::{
     invocation::Invocation,
 };
 
-/// How soon ECS is asked to call again when it does not show the stage yet that it calls for.
-const TO_BE_SHOWN: Duration = Duration::from_secs(10);
+/// How soon ECS is asked to call again when AWS does not answer.
+const CALL_AGAIN: Duration = Duration::from_secs(30);
+
+/// How soon it is while a person is asked.
+const FOR_A_PERSON: Duration = Duration::from_secs(60);
 
 /// What is done at a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +38,44 @@ enum Stage {
 }
 
 impl Hook {
-    /// Does what ECS asks for at a stage of a deployment.
+    /// Does what ECS asks for at a stage of a deployment. What cannot be known for now is asked again; after production
+    /// has moved nothing is answered as failed.
     pub(super) async fn stage(
+        &self,
+        event: &EcsHook,
+        invocation: &Invocation,
+    ) -> Result<EcsAnswer, HookError> {
+        let again = |what: String| {
+            let details = json!({ "waits-for": [what] });
+            EcsAnswer::InProgress { call_back: CALL_AGAIN, details }
+        };
+        let failed = match self.stage_of(event, invocation).await {
+            Err(err) if err.is_transient() => {
+                tracing::warn!("ECS is asked to call again: {err}");
+                return Ok(again("AWS to answer".to_owned()));
+            }
+            Err(err) => err.to_string(),
+            Ok(EcsAnswer::Failed(reason)) => reason,
+            Ok(answer) => return Ok(answer),
+        };
+        let promoted = async {
+            let session = Session::open(self, invocation).await?;
+            Ok::<_, HookError>(session.has_promoted(&event.resource_arn).await?)
+        };
+        Ok(match promoted.await {
+            Ok(true) => {
+                tracing::error!(
+                    reason = failed,
+                    "production has moved: the hook is not failed, the reconciler goes on"
+                );
+                EcsAnswer::Succeeded
+            }
+            Err(err) if err.is_transient() => again(failed),
+            Ok(false) | Err(_) => EcsAnswer::Failed(failed),
+        })
+    }
+
+    async fn stage_of(
         &self,
         event: &EcsHook,
         invocation: &Invocation,
@@ -65,7 +105,7 @@ impl Hook {
                 event.resource_arn
             )));
         };
-        if let Some(answer) = not_now(&deployment, name) {
+        if let Some(answer) = not_now(&deployment) {
             return Ok(answer);
         }
         if let Some(reason) = continues(&deployment, invocation) {
@@ -79,14 +119,10 @@ impl Hook {
             Err(err) => return Err(err.into()),
         };
         let store = session.read_store().await?;
-        let known = Participant::of(&store, traffic.name())?;
-        let known = known.filter(|it| it.deployment == event.resource_arn);
-        let opens = stage == Stage::Act(Act::Prepare);
-        let takes_part = known.is_some();
-        let known_before = Known { stack, is_rollback: false, takes_part, opens };
-        let part = part(&store, &session.engine, known_before)?;
-        drop(store);
-        match (part, stage) {
+        let participant = Participant::of(&store, traffic.name())?;
+        let takes_part = participant.is_some_and(|it| it.deployment == event.resource_arn);
+        let known = Known { stack, takes_part, opens: stage == Stage::Act(Act::Prepare) };
+        match (session.part(&store, known).await?, stage) {
             (Part::None, _) => {
                 tracing::info!(%stack, "it changes nothing about the stacks");
                 Ok(EcsAnswer::Succeeded)
@@ -99,8 +135,7 @@ impl Hook {
             // Its revision is what its tasks run, and it is bound as it was.
             (Part::Release(_), Stage::Binding | Stage::Nothing) => Ok(EcsAnswer::Succeeded),
             (Part::Release(to), Stage::Act(act)) => {
-                let participant = Participant::called(known, &event.resource_arn, None);
-                session.take_part_at(act, to, &traffic, participant).await
+                session.take_part_at(act, to, known, &traffic, &event.resource_arn).await
             }
         }
     }
@@ -125,17 +160,30 @@ impl Session<'_> {
         own.map(Arc::clone)
     }
 
-    /// Does the part of the release that belongs to a stage; ECS calls again for what is left.
+    /// Does the part of the release that belongs to a stage; ECS calls again for what is left. What was known without
+    /// the lease is asked again under it.
     async fn take_part_at(
         self,
         act: Act,
         to: StackReference,
+        known: Known,
         traffic: &Arc<EcsTraffic>,
-        participant: Participant,
+        deployment: &str,
     ) -> Result<EcsAnswer, HookError> {
-        let session = self.with_note(&Participant::key(traffic.name()), participant.note());
         let mover: &dyn Mover = traffic.as_ref();
-        let work = async |store: &bluegreen_deploy::Store| {
+        let opening = Participant::joined(None, deployment);
+        let session = self.with_note(&Participant::key(mover.name()), opening.note());
+        if act == Act::Promote {
+            session.await_arrival(mover, to).await?;
+        }
+        let work = async |store: &Store| {
+            match session.part(store, known).await? {
+                Part::Release(again) if again == to => {}
+                Part::Refused(reasons) => return Ok(Progress::Failed(reasons)),
+                Part::Release(_) | Part::None | Part::Back => return Ok(Progress::Done),
+            }
+            let noted = Participant::of(store, mover.name())?;
+            let participant = Participant::joined(noted, deployment);
             session.act(store, act, to, mover, &participant).await
         };
         // ECS calls again as often as it takes: nobody needs to wait here for whoever has the lease.
@@ -144,19 +192,24 @@ impl Session<'_> {
             ended => ended?,
         };
         Ok(match progress {
-            Progress::Done => EcsAnswer::Succeeded,
+            Progress::Done | Progress::Over => EcsAnswer::Succeeded,
             Progress::Failed(reasons) => EcsAnswer::Failed(reasons.join("; ")),
             Progress::Unfinished => EcsAnswer::InProgress {
                 call_back: session.watch.again(),
                 details: json!({ "waits-for": session.watch.waiting_for() }),
             },
+            // ECS waits as long as its time-out says, and so a person has time to answer.
+            Progress::Inconclusive(reasons) => EcsAnswer::InProgress {
+                call_back: FOR_A_PERSON,
+                details: json!({ "waits-for": reasons }),
+            },
         })
     }
 }
 
-/// Returns the answer where nothing must be done: to a deployment that has ended or goes back, at a stage that has
-/// ended, and where a service is created.
-fn not_now(deployment: &ServiceDeployment, stage: &str) -> Option<EcsAnswer> {
+/// Returns the answer where nothing must be done: to a deployment that has ended or goes back, and where a service is
+/// created. ECS waits for the answer of the stage that it calls for, so that no other can be running.
+fn not_now(deployment: &ServiceDeployment) -> Option<EcsAnswer> {
     if deployment.status.has_ended() || deployment.rolls_back {
         tracing::info!(status = ?deployment.status, "it has ended or goes back: nothing is done");
         return Some(EcsAnswer::Succeeded);
@@ -164,12 +217,6 @@ fn not_now(deployment: &ServiceDeployment, stage: &str) -> Option<EcsAnswer> {
     if deployment.sources.is_empty() {
         tracing::info!("the service is being created: nothing is done");
         return Some(EcsAnswer::Succeeded);
-    }
-    let shown = deployment.stage.as_deref();
-    if shown.is_some_and(|it| it != stage) {
-        tracing::info!(shown, "another stage is running: nothing is done");
-        let details = json!({ "waits-for": ["ECS to show the stage"] });
-        return Some(EcsAnswer::InProgress { call_back: TO_BE_SHOWN, details });
     }
     None
 }

@@ -1,16 +1,15 @@
 //! The reconciler: goes on with whatever is due, whether an event has told of it or not.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use bluegreen_codedeploy::{DeploymentStatus, HookExecution};
-use bluegreen_core::StackReference;
-use bluegreen_deploy::{Error, Mover, Phase, Release, Store, TrafficSeen, WayBack};
+use bluegreen_deploy::{Error, Mover, Phase, Release, Store, WayBack};
 use bluegreen_ecs::ServiceDeploymentStatus;
 use serde_json::{Value, json};
 
 use super::{
     Hook, HookError,
-    part::Participant,
+    participant::Participant,
     session::{Progress, Session},
 };
 use crate::{event::HandOver, invocation::Invocation};
@@ -37,7 +36,7 @@ enum Due {
     /// It was done, or as much of it as there was time for.
     Went(&'static str, Progress),
     /// A hook waits for its report, and nobody works on it.
-    Hook(HookExecution),
+    Hook(HandOver),
 }
 
 impl Hook {
@@ -53,20 +52,22 @@ impl Hook {
         tracing::info!(?due, "reconciled");
         Ok(match due {
             Due::Nothing(why) => json!({ "reconciled": why }),
-            Due::Went(what, Progress::Done) => json!({ "reconciled": format!("{what}: done") }),
+            Due::Went(what, Progress::Done | Progress::Over) => {
+                json!({ "reconciled": format!("{what}: done") })
+            }
             Due::Went(what, Progress::Unfinished) => {
                 json!({ "reconciled": format!("{what}: goes on at the next call") })
             }
-            Due::Went(what, Progress::Failed(reasons)) => {
+            Due::Went(what, Progress::Failed(reasons) | Progress::Inconclusive(reasons)) => {
                 tracing::error!(what, reasons = reasons.join("; "), "it cannot go on by itself");
                 json!({ "reconciled": format!("{what}: {}", reasons.join("; ")) })
             }
-            Due::Hook(hook) => {
+            Due::Hook(work) => {
                 tracing::warn!(
-                    deployment = hook.deployment_id,
+                    deployment = work.hook.deployment_id,
                     "a hook was lost: it is gone on with"
                 );
-                self.answer_codedeploy(HandOver { hook, count: 0 }, invocation).await?
+                self.answer_codedeploy(work, invocation).await?
             }
         })
     }
@@ -80,31 +81,31 @@ impl Session<'_> {
         let Some(release) = store.release() else {
             return Ok(Due::Nothing("no release is open".to_owned()));
         };
-        if release.going_back.is_some() {
-            return Ok(match release.journal.stuck().is_empty() {
-                true => Due::Went("taking back", self.take_back(store).await?),
-                false => {
-                    Due::Nothing(format!("release {} is stuck: a person must look", release.id))
-                }
-            });
-        }
-        let fates = self.fates(store).await?;
-        for mover in self.movers() {
+        for mover in self.platform_movers() {
             if let Some(what) = mover.under_way().await? {
                 let lost = self.lost_hook(store).await?;
                 let left = || Due::Nothing(format!("{what} has not ended"));
                 return Ok(lost.map_or_else(left, Due::Hook));
             }
         }
-        if fates.is_empty() {
-            return self.of_nobody(store, &release).await;
+        if release.going_back.is_some() {
+            return match release.journal.stuck().is_empty() {
+                true => self.take_back_from(store, &release).await,
+                false => {
+                    Ok(Due::Nothing(format!("release {} is stuck: a person must look", release.id)))
+                }
+            };
         }
+        let fates = self.fates(store).await?;
         let failed = fates.iter().find_map(|it| match it {
             Fate::Failed(reason) => Some(reason.clone()),
             Fate::UnderWay | Fate::Succeeded => None,
         });
         match failed {
             Some(reason) => self.after_failure(store, &release, &reason).await,
+            None if fates.is_empty() => {
+                self.after_time(store, &release, "no deployment takes part in the release").await
+            }
             None => self.after_success(store, &release).await,
         }
     }
@@ -132,8 +133,12 @@ impl Session<'_> {
             let Some(known) = Participant::of(store, traffic.name())? else { continue };
             let arn = known.deployment;
             let Some(deployment) = traffic.toolkit().service_deployment(&arn).await? else {
-                // ECS forgets deployments after some months; a release does not stay open that long unseen.
-                fates.push(Fate::Failed(format!("ECS does not know the deployment `{arn}`")));
+                // It has not failed for that.
+                tracing::error!(
+                    deployment = arn,
+                    "ECS does not know it: how it ended is not known"
+                );
+                fates.push(Fate::UnderWay);
                 continue;
             };
             fates.push(match deployment.status {
@@ -145,26 +150,22 @@ impl Session<'_> {
         Ok(fates)
     }
 
-    /// Returns a hook of CodeDeploy that waits for its report while nobody has the lease but this invocation.
-    async fn lost_hook(&self, store: &Store) -> Result<Option<HookExecution>, Error> {
+    /// Returns a hook of CodeDeploy that waits for its report, and that nobody can be at work on any more.
+    async fn lost_hook(&self, store: &Store) -> Result<Option<HandOver>, Error> {
+        let now = self.invocation.clock.now();
         for traffic in &self.platforms.codedeploy {
             let Some(known) = Participant::of(store, traffic.name())? else { continue };
             let target = traffic.toolkit().target(&known.deployment).await?;
             let Some(running) = target.and_then(|it| it.running) else { continue };
-            let mut runs = known.hooks.iter().filter(|(_, event)| **event == running.name);
-            if let Some((run, _)) = runs.next() {
-                return Ok(Some(HookExecution {
+            if let Some((id, run)) = known.lost(&running.name, now) {
+                let hook = HookExecution {
                     deployment_id: known.deployment.clone(),
-                    lifecycle_event_hook_execution_id: run.clone(),
-                }));
+                    lifecycle_event_hook_execution_id: id.to_owned(),
+                };
+                return Ok(Some(HandOver { hook, count: run.count }));
             }
         }
         Ok(None)
-    }
-
-    /// A release that no deployment takes part in is a person's, but for its end after `undo-after`.
-    async fn of_nobody(&self, store: &Store, release: &Release) -> Result<Due, Error> {
-        self.after_time(store, release, "no deployment takes part in the release").await
     }
 
     /// Takes back what the platform has not gone through with. Once the old stack has begun to be switched off, there is
@@ -182,15 +183,30 @@ impl Session<'_> {
                 "{reason}; the old stack has begun to be switched off: only a release in the other direction leads back"
             ))),
             WayBack::Standby | WayBack::Instant | WayBack::LosesWrites(_) => {
-                Ok(Due::Went("taking back", self.take_back(store).await?))
+                self.take_back_from(store, release).await
             }
         }
+    }
+
+    /// Takes a release back, once all traffic is on the old stack: what serves must not be taken apart. What was written
+    /// to the new one is lost by then, whatever is accepted: production has gone back already.
+    async fn take_back_from(&self, store: &Store, release: &Release) -> Result<Due, Error> {
+        let old = release.target.partner();
+        if self.platforms_on(release.target).await? != Some(old) {
+            return Ok(Due::Went(
+                "taking back",
+                Progress::Failed(vec![format!(
+                    "not all traffic is on stack {old}: bring it back there by deployments that are bound to {old}"
+                )]),
+            ));
+        }
+        Ok(Due::Went("taking back", self.take_back(store, true).await?))
     }
 
     /// Goes on with a release whose deployments have all ended well, as far as traffic and time allow.
     async fn after_success(&self, store: &Store, release: &Release) -> Result<Due, Error> {
         let to = release.target;
-        let on = self.all_on(to).await?;
+        let on = self.platforms_on(to).await?;
         if on == Some(to.partner()) {
             let promoted = store.pointer().active == to;
             return match promoted {
@@ -246,24 +262,9 @@ impl Session<'_> {
                     release = release.id,
                     "it has been open for longer than `undo-after`"
                 );
-                Ok(Due::Went("taking back", self.take_back(store).await?))
+                self.take_back_from(store, release).await
             }
             _ => Ok(Due::Nothing(why_not.to_owned())),
         }
-    }
-
-    /// Returns the stack that all traffic is on; nothing where it is on both.
-    async fn all_on(&self, to: StackReference) -> Result<Option<StackReference>, Error> {
-        Ok(match self.engine.traffic(to).await? {
-            TrafficSeen::On(stack) => Some(stack),
-            TrafficSeen::Undeclared | TrafficSeen::None | TrafficSeen::Mixed(_) => None,
-        })
-    }
-
-    fn movers(&self) -> impl Iterator<Item = Arc<dyn Mover>> {
-        let codedeploy =
-            self.platforms.codedeploy.iter().map(|it| Arc::clone(it) as Arc<dyn Mover>);
-        let ecs = self.platforms.ecs.iter().map(|it| Arc::clone(it) as Arc<dyn Mover>);
-        codedeploy.chain(ecs)
     }
 }

@@ -10,8 +10,8 @@ use std::{
 
 use bluegreen_core::StackReference;
 use bluegreen_deploy::{
-    Engine, Error, Fence, Outcome, Owner, Phase, Plan, Platforms, Report, Resources, Storage,
-    Store, chain, stack_file::StackFile, storage,
+    Engine, Error, Fence, Mover, Outcome, Owner, Phase, Plan, Platforms, Report, Resources,
+    Storage, Store, chain, stack_file::StackFile, storage,
 };
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -47,6 +47,10 @@ pub(super) enum Progress {
     Done,
     /// It is not, for want of time or of the lease: another invocation goes on with it.
     Unfinished,
+    /// It is not to be done any more: what asked for it has ended meanwhile.
+    Over,
+    /// It waits for what a person says.
+    Inconclusive(Vec<String>),
     /// It cannot go on: why, all reasons.
     Failed(Vec<String>),
 }
@@ -116,9 +120,11 @@ impl<'a> Session<'a> {
         self.fence.follow(&store);
         let done = self.until_time_is_up(Box::pin(work(&store))).await;
         let closed = store.close().await;
-        let done = done?;
-        closed?;
-        Ok(done)
+        // The work is done, and the lease ends by itself.
+        if let Err(err) = closed {
+            tracing::warn!("the lease could not be given back: {}", chain(&err));
+        }
+        done
     }
 
     /// Does `work` under the lease like [`in_store`](Self::in_store), waiting for whoever has it.
@@ -144,7 +150,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Runs phases of the open release, or of one to `to` that it opens.
+    /// Runs phases of the open release, or of one to `to` that it opens. A release that was taken back at once has
+    /// failed.
     pub(super) async fn run(
         &self,
         store: &Store,
@@ -154,15 +161,32 @@ impl<'a> Session<'a> {
     ) -> Result<Progress, Error> {
         let plan = self.plan_for(store, to)?;
         let ended = Box::pin(self.engine.run(store, &plan, from, until)).await;
-        self.progress(ended)
+        self.progress(ended, false)
     }
 
     /// Takes the open release back.
-    pub(super) async fn take_back(&self, store: &Store) -> Result<Progress, Error> {
+    pub(super) async fn take_back(
+        &self,
+        store: &Store,
+        accept_data_loss: bool,
+    ) -> Result<Progress, Error> {
         let Some(release) = store.release() else { return Ok(Progress::Done) };
         let plan = self.engine.plan_of(&release)?;
-        let ended = Box::pin(self.engine.rollback(store, &plan, false)).await;
-        self.progress(ended)
+        let ended = Box::pin(self.engine.rollback(store, &plan, accept_data_loss)).await;
+        self.progress(ended, true)
+    }
+
+    /// Returns what speaks against moving production with the open release; nothing where there was no time to ask.
+    pub(super) async fn objections(
+        &self,
+        store: &Store,
+        to: StackReference,
+    ) -> Result<Option<Vec<String>>, Error> {
+        let plan = self.plan_for(store, to)?;
+        match Box::pin(self.engine.objections(store, &plan, Phase::Promote)).await {
+            Err(err) if interrupts(&err) => Ok(None),
+            asked => asked.map(Some),
+        }
     }
 
     /// Returns the plan of a move to the stack `to`, or of the open release.
@@ -173,26 +197,44 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Returns the movers that are platforms.
+    pub(super) fn platform_movers(&self) -> Vec<&dyn Mover> {
+        let codedeploy = self.platforms.codedeploy.iter().map(|it| it.as_ref() as &dyn Mover);
+        let ecs = self.platforms.ecs.iter().map(|it| it.as_ref() as &dyn Mover);
+        codedeploy.chain(ecs).collect()
+    }
+
+    /// Returns the stack that the platforms have all their traffic on; nothing where it is on both.
+    pub(super) async fn platforms_on(
+        &self,
+        to: StackReference,
+    ) -> Result<Option<StackReference>, Error> {
+        let looks = self.platform_movers().into_iter().map(|it| it.observe(to));
+        let seen = futures::future::try_join_all(looks).await?;
+        let first = seen.first().copied().flatten();
+        Ok(first.filter(|_| seen.iter().all(|it| *it == first)))
+    }
+
     /// Says how far a run has got. What was refused is no error here: it is what the platform is told.
-    fn progress(&self, ended: Result<Report, Error>) -> Result<Progress, Error> {
+    fn progress(&self, ended: Result<Report, Error>, takes_back: bool) -> Result<Progress, Error> {
         let report = match ended {
             Ok(report) => report,
             Err(Error::Refused { reasons }) => return Ok(Progress::Failed(reasons)),
+            Err(err) if interrupts(&err) => return Ok(Progress::Unfinished),
             Err(err) => return Err(err),
         };
         self.watch.ended(&report);
         Ok(match report.outcome {
-            Outcome::Done
-            | Outcome::AlreadyThere
-            | Outcome::Planned
-            | Outcome::TakenBack
-            | Outcome::Reversed => Progress::Done,
+            Outcome::Done | Outcome::AlreadyThere | Outcome::Planned => Progress::Done,
+            Outcome::TakenBack | Outcome::Reversed if takes_back => Progress::Done,
             Outcome::Interrupted => Progress::Unfinished,
+            Outcome::Inconclusive => Progress::Inconclusive(reasons(&report)),
             Outcome::Failed
             | Outcome::Refused
             | Outcome::Paused
-            | Outcome::Inconclusive
             | Outcome::RetireIncomplete
+            | Outcome::TakenBack
+            | Outcome::Reversed
             | Outcome::Stuck => Progress::Failed(reasons(&report)),
         })
     }
@@ -297,6 +339,19 @@ pub(super) fn check(file: &StackFile, invocation: &Invocation, path: &Path) -> R
         Err(err) => reasons.push(format!("the function's ARN cannot be read: {err}")),
     }
     if reasons.is_empty() { Ok(()) } else { Err(Error::Refused { reasons }) }
+}
+
+/// Returns whether an error ends the work without anything having failed.
+pub(super) fn interrupts(err: &Error) -> bool {
+    use bluegreen_core::Error::{Credentials, Interrupted};
+
+    matches!(err, Error::LeaseLost { .. } | Error::Toolkit(Interrupted { .. } | Credentials { .. }))
+}
+
+/// Returns whether nobody knows because of what passes: it is looked at again.
+pub(super) fn is_transient(err: &Error) -> bool {
+    let toolkit = matches!(err, Error::Toolkit(err) if err.is_transient());
+    toolkit || interrupts(err) || matches!(err, Error::Locked { .. })
 }
 
 /// Returns the messages of an error and of all its causes, for whoever is told of it.
