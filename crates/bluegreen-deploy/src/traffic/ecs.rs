@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bluegreen_core::StackReference;
 use bluegreen_ecs::{
-    EcsTrafficToolkit, RevisionTraffic, ServiceDeployment, ServiceDeploymentStatus,
+    EcsTrafficToolkit, RevisionTraffic, ServiceDeployment, ServiceDeploymentStatus, TrafficService,
 };
 
 use super::binding::{self, common};
@@ -54,6 +54,17 @@ impl EcsTraffic {
         binding::of_definition(self.toolkit.as_ref(), arn, &self.settings.binding).await
     }
 
+    /// Returns the last deployment of a service that runs several revisions; nothing where what it has left is not known,
+    /// as when ECS could not go back.
+    async fn left_several(&self, service: &TrafficService) -> Result<Option<ServiceDeployment>> {
+        let [_, _, ..] = service.current_revisions.as_slice() else { return Ok(None) };
+        let Some(arn) = &service.current_deployment else { return Ok(None) };
+        let last = self.toolkit.service_deployment(arn).await?;
+        let is_known =
+            |it: &ServiceDeployment| it.status != ServiceDeploymentStatus::RollbackFailed;
+        Ok(last.filter(|it| is_known(it) && !serving(it).is_empty()))
+    }
+
     /// Returns the stack that all of these revisions are bound to; `None` when they differ.
     async fn common_stack(&self, revisions: &[&str]) -> Result<Option<StackReference>> {
         let mut stacks = Vec::new();
@@ -70,7 +81,8 @@ impl Mover for EcsTraffic {
         &self.name
     }
 
-    /// Looks at the revisions of the service deployment that is under way, else at the one that is running.
+    /// Looks at the revisions of the service deployment that is under way, else at the one that is running. Where several
+    /// are, a deployment has ended and left them, which somebody has stopped: its weights still say what each serves.
     async fn observe(&self, _stack: StackReference) -> Result<Option<StackReference>> {
         for deployment in self.toolkit.service_deployments_under_way().await? {
             let serving = serving(&deployment);
@@ -79,6 +91,9 @@ impl Mover for EcsTraffic {
             }
         }
         let service = self.toolkit.traffic_service().await?;
+        if let Some(deployment) = self.left_several(&service).await? {
+            return self.common_stack(&serving(&deployment)).await;
+        }
         if !service.current_revisions.is_empty() {
             let revisions: Vec<&str> =
                 service.current_revisions.iter().map(String::as_str).collect();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bluegreen_core::StackReference::{A, B};
-use bluegreen_ecs::{BoundDefinition, MockEcsTrafficToolkit, ServiceRevision, TrafficService};
+use bluegreen_ecs::{BoundDefinition, MockEcsTrafficToolkit, ServiceRevision};
 
 use super::*;
 use crate::{stack_file::Binding, steps::testing::allowed};
@@ -15,6 +15,17 @@ fn traffic(
     definition: Option<&'static str>,
     under_way: Option<ServiceDeployment>,
 ) -> EcsTraffic {
+    after(revisions, definition, under_way, None)
+}
+
+/// The same, after a deployment that has ended.
+fn after(
+    revisions: &'static [&'static str],
+    definition: Option<&'static str>,
+    under_way: Option<ServiceDeployment>,
+    last: Option<ServiceDeployment>,
+) -> EcsTraffic {
+    let last_arn = last.as_ref().map(|it| it.arn.clone());
     let mut mock = MockEcsTrafficToolkit::new();
     mock.expect_traffic_service().returning(move || {
         Ok(TrafficService {
@@ -22,12 +33,13 @@ fn traffic(
             controller: "ECS".to_owned(),
             task_sets: Vec::new(),
             current_revisions: revisions.iter().map(|&it| it.to_owned()).collect(),
-            current_deployment: None,
+            current_deployment: last_arn.clone(),
             task_definition: definition.map(str::to_owned),
         })
     });
     mock.expect_service_deployments_under_way()
         .returning(move || Ok(under_way.clone().into_iter().collect()));
+    mock.expect_service_deployment().returning(move |_| Ok(last.clone()));
     mock.expect_revision().returning(|arn| {
         Ok(ServiceRevision { arn: arn.to_owned(), task_definition: arn.to_owned() })
     });
@@ -82,6 +94,22 @@ async fn during_a_deployment_the_weights_of_its_revisions_count() {
     assert_eq!(during(("b", Some(100.0)), ("a", Some(0.0))).await, Some(B));
     assert_eq!(during(("b", Some(10.0)), ("a", Some(90.0))).await, None);
     assert_eq!(during(("a", Some(10.0)), ("a", Some(90.0))).await, Some(A));
+}
+
+#[tokio::test]
+async fn a_deployment_that_somebody_has_stopped_leaves_traffic_where_its_weights_say() {
+    let left = async |status: ServiceDeploymentStatus, weight: Option<f64>| {
+        let source = weight.map(|it| 100.0 - it);
+        let last = deployment(("b", weight), ("a", source)).unwrap();
+        let last = ServiceDeployment { status, ..last };
+        after(&["a", "b"], None, None, Some(last)).observe(B).await.unwrap()
+    };
+
+    assert_eq!(left(ServiceDeploymentStatus::Stopped, Some(0.0)).await, Some(A));
+    assert_eq!(left(ServiceDeploymentStatus::Stopped, Some(100.0)).await, Some(B));
+    assert_eq!(left(ServiceDeploymentStatus::Stopped, Some(12.5)).await, None);
+    assert_eq!(left(ServiceDeploymentStatus::Stopped, None).await, None);
+    assert_eq!(left(ServiceDeploymentStatus::RollbackFailed, Some(0.0)).await, None);
 }
 
 #[tokio::test]
