@@ -20,11 +20,21 @@ use crate::{
     invocation::Invocation,
 };
 
+/// How soon ECS is asked to call again when it does not show the stage yet that it calls for.
+const TO_BE_SHOWN: Duration = Duration::from_secs(10);
+
 /// How soon ECS is asked to call again when AWS does not answer.
 const CALL_AGAIN: Duration = Duration::from_secs(30);
 
 /// How soon it is while a person is asked.
 const FOR_A_PERSON: Duration = Duration::from_secs(60);
+
+/// How often ECS is asked to call again for a stage that it does not show, before it is believed that it calls for it:
+/// what it shows of a stage comes late, and of some it may be another name.
+const TIMES_TO_BE_SHOWN: u64 = 3;
+
+/// Where the details of a hook say how often that was, and of which stage.
+const NOT_SHOWN: &str = "not-shown";
 
 /// What is done at a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,11 +115,8 @@ impl Hook {
                 event.resource_arn
             )));
         };
-        if let Some(answer) = not_now(&deployment) {
+        if let Some(answer) = not_now(&deployment, event) {
             return Ok(answer);
-        }
-        if let Some(reason) = continues(&deployment, invocation) {
-            return Ok(EcsAnswer::Failed(reason));
         }
 
         let revision = &event.execution_details.target_service_revision_arn;
@@ -122,19 +129,25 @@ impl Hook {
         let participant = Participant::of(&store, traffic.name())?;
         let takes_part = participant.is_some_and(|it| it.deployment == event.resource_arn);
         let known = Known { stack, takes_part, opens: stage == Stage::Act(Act::Prepare) };
-        match (session.part(&store, known).await?, stage) {
-            (Part::None, _) => {
+        let to = match session.part(&store, known).await? {
+            Part::None => {
                 tracing::info!(%stack, "it changes nothing about the stacks");
-                Ok(EcsAnswer::Succeeded)
+                return Ok(EcsAnswer::Succeeded);
             }
-            (Part::Back, _) => {
+            Part::Back => {
                 tracing::info!(%stack, "it brings production back: the release is taken back afterwards");
-                Ok(EcsAnswer::Succeeded)
+                return Ok(EcsAnswer::Succeeded);
             }
-            (Part::Refused(reasons), _) => Ok(EcsAnswer::Failed(reasons.join("; "))),
+            Part::Refused(reasons) => return Ok(EcsAnswer::Failed(reasons.join("; "))),
+            Part::Release(to) => to,
+        };
+        if let Some(reason) = continues(&deployment, invocation) {
+            return Ok(EcsAnswer::Failed(reason));
+        }
+        match stage {
             // Its revision is what its tasks run, and it is bound as it was.
-            (Part::Release(_), Stage::Binding | Stage::Nothing) => Ok(EcsAnswer::Succeeded),
-            (Part::Release(to), Stage::Act(act)) => {
+            Stage::Binding | Stage::Nothing => Ok(EcsAnswer::Succeeded),
+            Stage::Act(act) => {
                 session.take_part_at(act, to, known, &traffic, &event.resource_arn).await
             }
         }
@@ -207,9 +220,9 @@ impl Session<'_> {
     }
 }
 
-/// Returns the answer where nothing must be done: to a deployment that has ended or goes back, and where a service is
-/// created. ECS waits for the answer of the stage that it calls for, so that no other can be running.
-fn not_now(deployment: &ServiceDeployment) -> Option<EcsAnswer> {
+/// Returns the answer where nothing must be done: to a deployment that has ended or goes back, at a stage that has
+/// ended, and where a service is created.
+fn not_now(deployment: &ServiceDeployment, event: &EcsHook) -> Option<EcsAnswer> {
     if deployment.status.has_ended() || deployment.rolls_back {
         tracing::info!(status = ?deployment.status, "it has ended or goes back: nothing is done");
         return Some(EcsAnswer::Succeeded);
@@ -218,7 +231,21 @@ fn not_now(deployment: &ServiceDeployment) -> Option<EcsAnswer> {
         tracing::info!("the service is being created: nothing is done");
         return Some(EcsAnswer::Succeeded);
     }
-    None
+    let stage = event.lifecycle_stage.as_str();
+    let shown = deployment.stage.as_deref().filter(|it| *it != stage)?;
+    // Nobody but ECS passes on what it was answered: that it calls again proves that it waits at this stage.
+    let before = &event.hook_details[NOT_SHOWN];
+    let before = before["times"].as_u64().filter(|_| before["stage"] == stage).unwrap_or_default();
+    if before >= TIMES_TO_BE_SHOWN {
+        tracing::warn!(shown, "ECS calls for a stage that it does not show");
+        return None;
+    }
+    tracing::info!(shown, "another stage is running: nothing is done");
+    let details = json!({
+        "waits-for": ["ECS to show the stage"],
+        NOT_SHOWN: { "stage": stage, "times": before + 1 },
+    });
+    Some(EcsAnswer::InProgress { call_back: TO_BE_SHOWN, details })
 }
 
 /// Returns what is wrong with hooks that ECS goes on without when they take too long: production would move to a stack

@@ -6,3 +6,5 @@ mod codedeploy;
 mod ecs;
 mod events;
 mod shop;
+mod stages;
+mod updates;

@@ -20,6 +20,8 @@ use bluegreen_rehearsal::account;
 use bluegreen_sim::{DeploymentGroup, PendingInvocation, SimulatedAccount};
 use serde_json::{Value, json};
 
+use crate::updates::Answered;
+
 /// The name of the function.
 pub(crate) const FUNCTION: &str = "CodeDeployHook_bluegreen";
 
@@ -90,6 +92,8 @@ pub(crate) struct Shop {
     timeout: Duration,
     /// How many times the function was called.
     pub(crate) calls: Mutex<Vec<Value>>,
+    /// The calls that it has answered.
+    pub(crate) answered: Mutex<Vec<Answered>>,
 }
 
 /// Nobody: the stack file is a text.
@@ -136,7 +140,8 @@ impl Shop {
         let source = Source::Text(text);
         let configuration = Configuration::new(source, Arc::new(NoParameters), account.clock());
         let hook = Hook::new(configuration, settings, account.sdk_config());
-        let shop = Self { account, hook, metrics, file, timeout, calls: Mutex::default() };
+        let (calls, answered) = Default::default();
+        let shop = Self { account, hook, metrics, file, timeout, calls, answered };
         shop.adopt().await;
         shop
     }
@@ -299,7 +304,12 @@ impl Shop {
             deadline: began + self.timeout,
             clock,
         };
-        self.hook.handle(event, &invocation).await
+        let began = self.account.elapsed();
+        let answer = self.hook.handle(event, &invocation).await?;
+        let ended = self.account.elapsed();
+        let (event, kept) = (event.clone(), answer.clone());
+        self.answered.lock().unwrap().push(Answered { event, answer: kept, began, ended });
+        Ok(answer)
     }
 
     /// Calls the reconciler, and returns what it says.
