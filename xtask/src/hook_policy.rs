@@ -1,5 +1,4 @@
-//! Compares the policy in the template of examples/hook with the one that `bluegreen iam-policy` prints for its stack
-//! file.
+//! Compares the policy in the template of examples/hook with what `bluegreen iam-policy` prints for its stack files.
 
 use std::{fs, path::Path, process::Command};
 
@@ -15,14 +14,17 @@ use crate::{
 /// The parameter that has the stack file, as the template calls it.
 const PARAMETER: &str = "/bluegreen/shop";
 
-/// Takes the template and the policy that was printed, and ends with another code than 0 when one allows what the other
+/// The stack files of the example: by CodeDeploy, and by ECS's own deployments. The template allows what either needs.
+const STACK_FILES: [&str; 2] = ["examples/hook/bluegreen.toml", "examples/hook/bluegreen-ecs.toml"];
+
+/// Takes the template, the parameter and the policies that were printed, and ends with another code than 0 when one allows what the other
 /// does not. What both mean is compared, one action on one resource at a time, not how they write it. Logs and traces
 /// are left out: SAM adds the permissions for them by itself.
 const COMPARE: &str = "\
 import json, re, sys
 import yaml
 
-VALUES = {'AWS::Partition': 'aws', 'AWS::Region': 'eu-west-1', 'AWS::AccountId': '*', 'StackFileParameter': sys.argv[3]}
+VALUES = {'AWS::Partition': 'aws', 'AWS::Region': 'eu-west-1', 'AWS::AccountId': '*', 'StackFileParameter': sys.argv[2]}
 NAMES = {'Store.Arn': 'arn:aws:dynamodb:eu-west-1:*:table/bluegreen'}
 
 class Loader(yaml.SafeLoader):
@@ -55,7 +57,7 @@ def allowed(statements):
 template = yaml.load(open(sys.argv[1]), Loader)
 policies = template['Resources']['Hook']['Properties']['Policies']
 there = set(allowed(statement for it in policies for statement in it['Statement']))
-wanted = set(allowed(json.load(open(sys.argv[2]))['Statement']))
+wanted = set(allowed(statement for it in sys.argv[3:] for statement in json.load(open(it))['Statement']))
 for it in sorted(wanted - there):
     print('the template lacks', it)
 for it in sorted(there - wanted):
@@ -72,24 +74,31 @@ pub(crate) fn check(root: &Path, programs: &Programs) -> Result<Counts> {
     let python = python::install(root, &python::CFN_LINT)?;
     let folder = root.join("target/templates");
     fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-    let mut print = Command::new(programs.binary("bluegreen")?);
-    print.args(["--file", "examples/hook/bluegreen.toml", "iam-policy", "--for", "hook"]);
-    print.args(["--parameter", PARAMETER]).current_dir(root);
     let region = [("AWS_REGION".to_owned(), "eu-west-1".to_owned())];
-    let printed = cargo::output(point(&mut print, &region))?;
+    let print = |file: &str| {
+        let mut print = Command::new(programs.binary("bluegreen")?);
+        print.args(["--file", file, "iam-policy", "--for", "hook"]);
+        print.args(["--parameter", PARAMETER]).current_dir(root);
+        cargo::output(point(&mut print, &region))
+    };
+    let [by_codedeploy, by_ecs] = STACK_FILES.map(print);
+    let (by_codedeploy, by_ecs) = (by_codedeploy?, by_ecs?);
 
     let template = root.join("examples/hook/template.yaml");
-    let compare = |name: &str, policy: &str| -> Result<Command> {
-        let file = folder.join(name);
-        fs::write(&file, policy).with_context(|| format!("writing {}", file.display()))?;
+    let compare = |policies: [&str; 2]| -> Result<Command> {
         let mut compare = python.text(COMPARE);
-        compare.arg(&template).arg(file).arg(PARAMETER);
+        compare.arg(&template).arg(PARAMETER);
+        for (number, policy) in policies.iter().enumerate() {
+            let file = folder.join(format!("policy-{number}.json"));
+            fs::write(&file, policy).with_context(|| format!("writing {}", file.display()))?;
+            compare.arg(file);
+        }
         Ok(compare)
     };
-    let same = cargo::run(&mut compare("policy.json", &printed)?).is_ok();
-    let other = with_another_table(&printed)?;
-    let found = !cargo::succeeds(&mut compare("other-policy.json", &other)?);
-    let mut counts = told("the template has the policy of its stack file", same);
+    let same = cargo::run(&mut compare([&by_codedeploy, &by_ecs])?).is_ok();
+    let other = with_another_table(&by_codedeploy)?;
+    let found = !cargo::succeeds(&mut compare([&other, &by_ecs])?);
+    let mut counts = told("the template has the policies of its stack files", same);
     counts += told("another table is found", found);
     Ok(counts)
 }

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The profile of Cargo that it is built with.
-const PROFILE: &str = "release";
+const PROFILE: &str = "hook";
 
 /// The program, as Lambda's runtime `provided.al2023` wants it to be called.
 pub(crate) const PROGRAM: &str = "bootstrap";
@@ -148,7 +148,9 @@ fn arguments(processor: Processor, features: Option<&str>) -> Vec<&str> {
         None => arguments.extend(["--compiler", "cargo"]),
     }
     if let Some(features) = features {
-        arguments.extend(["--no-default-features", "--features", features]);
+        // The binary itself, and the stack file from Parameter Store, which every package has.
+        arguments.extend(["--no-default-features", "--features", "lambda-runtime,ssm"]);
+        arguments.extend(["--features", features]);
     }
     arguments
 }

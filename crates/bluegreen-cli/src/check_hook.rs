@@ -1,10 +1,11 @@
 //! `bluegreen check-hook`: whether the hook could do its work, asked of the deployed function and of its roles.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use aws_config::SdkConfig;
 use aws_sdk_iam::types::PolicyEvaluationDecisionType;
 use aws_sdk_lambda::{
+    config::{retry::RetryConfig, timeout::TimeoutConfig},
     error::{DisplayErrorContext, ProvideErrorMetadata},
     primitives::Blob,
 };
@@ -22,6 +23,9 @@ use crate::{
 };
 
 const INVOKE: &str = "lambda:InvokeFunction";
+
+/// How long the function may take: as long as Lambda lets one.
+const LONGEST: Duration = Duration::from_secs(900);
 
 /// What the function says of itself.
 #[derive(Debug, Deserialize)]
@@ -87,7 +91,12 @@ pub(crate) async fn run(cli: &Cli, name: &str) -> Result<Exit, Failure> {
 /// Sends the function an event that lets it look and change nothing.
 async fn ask(sdk: &SdkConfig, name: &str, hash: &str) -> Result<Checked, Failure> {
     let event = json!({ "bluegreen": { "check": { "stack-file": hash } } });
-    let client = aws_sdk_lambda::Client::new(sdk);
+    // A function that looks at a whole stack takes its time, and must not be called twice for that.
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(LONGEST).build();
+    let config = aws_sdk_lambda::config::Builder::from(sdk)
+        .timeout_config(timeouts)
+        .retry_config(RetryConfig::disabled());
+    let client = aws_sdk_lambda::Client::from_conf(config.build());
     let request = client.invoke().function_name(name).payload(Blob::new(event.to_string()));
     let answer = request.send().await.map_err(|err| match err.code() {
         Some("ResourceNotFoundException") => {

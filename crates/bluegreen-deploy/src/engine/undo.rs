@@ -108,6 +108,7 @@ impl Engine {
             if moves_back {
                 self.advice(store, plan, &warnings).await?;
             } else if release.going_back.is_none() {
+                self.refuse_while_it_serves(store, &release).await?;
                 let reasons = self.undos_both_off(store, plan, &warnings).await?;
                 if !reasons.is_empty() {
                     let reasons = reasons.iter().map(ToString::to_string).collect();
@@ -120,6 +121,24 @@ impl Engine {
         let warnings: BTreeSet<String> =
             listed(warnings).into_iter().chain(report.warnings).collect();
         Ok(Report { warnings: warnings.into_iter().collect(), ..report })
+    }
+
+    /// Refuses to take the standby apart while a platform has moved the traffic of a service there already: the pointer
+    /// follows when all have moved.
+    async fn refuse_while_it_serves(&self, store: &Store, release: &Release) -> Result<()> {
+        let by_platform = self.traffic.all().iter().any(|it| it.platform().is_some());
+        let active = store.pointer().active;
+        if !by_platform || active == release.target {
+            return Ok(());
+        }
+        let seen = self.traffic.observe(release.target).await?;
+        match seen.agrees_with(active) {
+            true => Ok(()),
+            false => Err(Error::refused(format!(
+                "traffic is {seen}: bring it back to {active} by deployments that are bound to {active}, and run the \
+                 same command again"
+            ))),
+        }
     }
 
     /// Takes back what the open release has changed.

@@ -31,10 +31,16 @@ pub(super) enum Act {
 }
 
 impl Session<'_> {
-    /// Says what a deployment means as things are now.
+    /// Says what a deployment means as things are now. Where traffic is, is asked only if that turns on it.
     pub(super) async fn part(&self, store: &Store, known: Known) -> Result<Part, Error> {
-        let seen = self.engine.traffic(store.pointer().active).await?;
-        part(store, &self.engine, &seen, known)
+        let active = store.pointer().active;
+        let is_back = match store.release() {
+            Some(release) if known.stack == active && release.target == active => {
+                !known.takes_part && !self.engine.traffic(active).await?.agrees_with(active)
+            }
+            _ => false,
+        };
+        part(store, &self.engine, is_back, known)
     }
 
     /// Does its part of the release to the stack `to` for a deployment of `mover`. Where no release is open yet, the

@@ -35,8 +35,8 @@ const LOOK: Duration = Duration::from_secs(5);
 
 /// Whether the event of a run of a hook is running.
 enum Running {
-    /// It is.
-    Now(LifecycleEvent),
+    /// It is; with the store as it was read.
+    Now(LifecycleEvent, Store),
     /// It has ended.
     Over,
     /// CodeDeploy does not show it yet.
@@ -72,8 +72,8 @@ impl Hook {
                 deployment.deployment_group, deployment.application
             )));
         };
-        let running = match session.running(&traffic, &work.hook).await? {
-            Running::Now(running) => running,
+        let (running, store) = match session.running(&traffic, &work.hook).await? {
+            Running::Now(running, store) => (running, store),
             Running::Over => {
                 tracing::info!(deployment = id, "its lifecycle event has ended: nothing is done");
                 return answer(Answer::Later);
@@ -95,7 +95,6 @@ impl Hook {
             Err(Error::Refused { reasons }) => return answer(Answer::Failed(reasons.join("; "))),
             Err(err) => return Err(err.into()),
         };
-        let store = session.read_store().await?;
         let takes_part =
             Participant::of(&store, traffic.name())?.is_some_and(|it| it.deployment == id);
         let known = Known { stack, takes_part, opens: opens(&traffic, &running.name) };
@@ -154,7 +153,9 @@ impl Session<'_> {
                 {
                     return Ok(Running::Over);
                 }
-                Some(event) if known.can_be(run, &event.name) => return Ok(Running::Now(event)),
+                Some(event) if known.can_be(run, &event.name) => {
+                    return Ok(Running::Now(event, store));
+                }
                 Some(_) if known.hooks.contains_key(run) => return Ok(Running::Over),
                 _ if began.elapsed() >= SHOWN_WITHIN || self.left() <= LOOK => {
                     return Ok(Running::NotShown);
