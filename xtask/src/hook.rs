@@ -1,11 +1,12 @@
-//! The tests that run the built hook under cargo-lambda's emulator, against the simulated account.
+//! The tests that run the built hook under cargo-lambda's emulator, against the simulated account and the emulators.
 
 use std::{path::Path, process::Command};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::{
     cargo::{self, Programs},
+    emulators::Emulators,
     package::PROGRAM,
     python,
     stages::Counts,
@@ -21,11 +22,17 @@ const PROGRAMS: [(&str, &str); 3] = [
     ("BLUEGREEN_TEST_SIM", "bluegreen-sim"),
 ];
 
-/// Runs the tests.
+/// Where they find the emulators of AWS, each with what the AWS tools call its place.
+const EMULATORS: [(&str, &str); 2] = [
+    ("BLUEGREEN_TEST_MOTO", "AWS_ENDPOINT_URL"),
+    ("BLUEGREEN_TEST_MINISTACK", "AWS_ENDPOINT_URL_CLOUDWATCH"),
+];
+
+/// Runs the tests. They empty the emulators, which are their own.
 ///
 /// # Errors
 ///
-/// When cargo-lambda cannot be installed, or the workspace has no such programs.
+/// When cargo-lambda or an emulator cannot be installed or started, or the workspace has no such programs.
 pub(crate) fn tests(root: &Path, programs: &Programs) -> Result<Counts> {
     let python = python::install(root, &python::CARGO_LAMBDA)?;
     let mut command = Command::new(programs.tests(TESTS)?);
@@ -33,6 +40,12 @@ pub(crate) fn tests(root: &Path, programs: &Programs) -> Result<Counts> {
     command.env("BLUEGREEN_TEST_CARGO_LAMBDA", python.script("cargo-lambda"));
     for (variable, program) in PROGRAMS {
         command.env(variable, programs.binary(program)?);
+    }
+    let emulators = Emulators::start(root, false)?;
+    let environment = emulators.environment();
+    for (variable, known_as) in EMULATORS {
+        let place = environment.iter().find(|(name, _)| name == known_as);
+        command.env(variable, place.map(|it| &it.1).context("nobody knows where an emulator is")?);
     }
     let counts = cargo::tests(&mut command)?;
     ensure!(counts != Counts::default(), "there are no tests to run");
@@ -53,7 +66,7 @@ mod tests {
         let text: String = sources.map(|it| fs::read_to_string(it).unwrap()).collect();
         let asked = text.split("program(\"").skip(1).filter_map(|it| it.split('"').next());
 
-        let told = PROGRAMS.map(|it| it.0);
+        let told: Vec<_> = PROGRAMS.iter().chain(&EMULATORS).map(|it| it.0).collect();
         let missing: Vec<_> =
             asked.filter(|it| !told.contains(it) && *it != "BLUEGREEN_TEST_CARGO_LAMBDA").collect();
 

@@ -14,6 +14,7 @@ use aws_sdk_ecs::types::{
 
 use crate::{
     emulator::FUNCTION,
+    messages,
     stage::{ACCOUNT, REGION},
 };
 
@@ -37,6 +38,8 @@ pub(crate) struct Shop {
     services: Vec<&'static str>,
     /// How long a purge goes on, which is what `prepare` waits for.
     settle: Duration,
+    /// Whether it has what takes messages, too.
+    has_messages: bool,
     /// How long one invocation works before it hands over.
     pub(crate) longest_run: Duration,
 }
@@ -48,6 +51,7 @@ impl Shop {
             mover,
             services: vec!["web"],
             settle: Duration::ZERO,
+            has_messages: false,
             longest_run: Duration::from_secs(30),
         }
     }
@@ -55,6 +59,12 @@ impl Shop {
     /// Lets another service serve traffic, too.
     pub(crate) fn with_service(mut self, name: &'static str) -> Self {
         self.services.push(name);
+        self
+    }
+
+    /// Lets it have a topic, and functions with a mapping and a rule each.
+    pub(crate) fn with_messages(mut self) -> Self {
+        self.has_messages = true;
         self
     }
 
@@ -80,6 +90,9 @@ impl Shop {
                  binding = {{ container = \"web\", env = \"STACK\" }}\n"
             );
         }
+        if self.has_messages {
+            text += &messages::tables();
+        }
         text + &format!(
             r#"
 [state]
@@ -90,6 +103,10 @@ lease = "3s"
 [release]
 hold = "0s"
 watch = "0s"
+
+[pace]
+first-look = "200ms"
+longest-look = "1s"
 
 [aurora.orders]
 clusters = {{ a = "orders-a", b = "orders-b" }}
@@ -127,6 +144,8 @@ bake = "0s"
         for (stack, on) in [("a", true), ("b", false)] {
             let cluster = format!("orders-{stack}");
             let create = clusters.create_db_cluster().db_cluster_identifier(&cluster);
+            // The account wants no password; emulators do, as AWS does.
+            let create = create.master_username("shop").master_user_password("only-in-a-test");
             create.engine("aurora-mysql").send().await.unwrap();
             let create =
                 clusters.create_db_instance().db_instance_identifier(format!("{cluster}-1"));
@@ -140,6 +159,9 @@ bake = "0s"
             let worker = worker.service_name(format!("worker-{stack}"));
             worker.desired_count(if on { 2 } else { 0 }).send().await.unwrap();
             self.add_alarm(sdk, stack, on).await;
+        }
+        if self.has_messages {
+            messages::build(sdk).await;
         }
         for service in &self.services {
             self.add_serving(sdk, service).await;
@@ -191,7 +213,10 @@ bake = "0s"
 
     /// Looks at everything that a release switches.
     pub(crate) async fn look(&self, sdk: &SdkConfig) -> BTreeMap<String, String> {
-        let mut world = BTreeMap::new();
+        let mut world = match self.has_messages {
+            true => messages::look(sdk).await,
+            false => BTreeMap::new(),
+        };
         let answer = aws_sdk_rds::Client::new(sdk).describe_db_clusters().send().await.unwrap();
         for cluster in answer.db_clusters() {
             let name = cluster.db_cluster_identifier().unwrap_or_default();

@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     emulator::{Answer, Emulator, FUNCTION, program},
+    places::Places,
     shop::{Shop, TABLE},
 };
 
@@ -43,7 +44,7 @@ pub(crate) struct Stage {
     pub(crate) emulator: Emulator,
     pub(crate) sdk: SdkConfig,
     pub(crate) shop: Shop,
-    account: String,
+    places: Places,
     folder: TempDir,
     _account: Child,
 }
@@ -56,20 +57,34 @@ impl Stage {
         stage.with_functions(2)
     }
 
+    /// Does all of that where emulators of other people play all but the platforms.
+    pub(crate) async fn emulated(shop: Shop) -> Self {
+        let stage = Self::built(shop, true).await;
+        stage.with_functions(2)
+    }
+
     /// Does all of that but for the function, of which nobody hears then.
     pub(crate) async fn without_functions(shop: Shop) -> Self {
+        Self::built(shop, false).await
+    }
+
+    async fn built(shop: Shop, emulated: bool) -> Self {
         let folder = TempDir::new().unwrap();
         let emulator = Emulator::start(folder.path()).await;
         let function = format!("{FUNCTION}={}", emulator.invocations());
         let (child, account) = serve(&function).await;
+        let places = match emulated {
+            true => Places::emulated(&account).await,
+            false => Places::simulated(&account),
+        };
         let sdk = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .region(Region::new(REGION))
-            .endpoint_url(&account)
-            .credentials_provider(Credentials::new("any", "any", None, None, "test"))
+            .credentials_provider(Credentials::new(ACCOUNT, "any", None, None, "test"))
             .load()
             .await;
+        let sdk = sdk.into_builder().service_config(places.of_services()).build();
         fs::write(folder.path().join("bluegreen.toml"), shop.stack_file()).unwrap();
-        let stage = Self { emulator, sdk, shop, account, folder, _account: child };
+        let stage = Self { emulator, sdk, shop, places, folder, _account: child };
         stage.shop.build(&stage.sdk).await;
         stage.bluegreen(&["init", "--create-table"]).await;
         stage.bluegreen(&["adopt", "--active", "a", "--yes"]).await;
@@ -92,19 +107,21 @@ impl Stage {
         }
     }
 
-    /// Returns the environment that points every AWS tool at the account.
+    /// Returns the environment that points every AWS tool at the account, or at the emulators beside it.
     fn environment(&self) -> Vec<(String, String)> {
-        [
-            ("AWS_ACCESS_KEY_ID", "any"),
+        let mut variables: Vec<_> = [
+            // Emulators take it for the number of the account.
+            ("AWS_ACCESS_KEY_ID", ACCOUNT),
             ("AWS_SECRET_ACCESS_KEY", "any"),
             ("AWS_REGION", REGION),
             ("AWS_CONFIG_FILE", "/dev/null"),
             ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
             ("AWS_EC2_METADATA_DISABLED", "true"),
-            ("AWS_ENDPOINT_URL", &self.account),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into()
+        .into();
+        variables.extend_from_slice(self.places.environment());
+        variables
     }
 
     /// Runs the command line on the stage's stack file, which has to succeed, and returns what it prints.
