@@ -58,9 +58,9 @@ async fn a_standby_that_a_person_has_started_is_left_alone() {
 #[ignore = "needs the programs: cargo xtask test"]
 async fn the_cluster_of_the_active_stack_is_never_stopped() {
     let stage = Stage::new(Shop::new(Mover::CodeDeploy)).await;
-    let mut event = event("sns-rds-started");
-    let message = event["Records"][1]["Sns"]["Message"].as_str().unwrap();
-    event["Records"][1]["Sns"]["Message"] = message.replace("orders-b", "orders-a").into();
+    let mut event = event("sns-rds");
+    let message = event["Records"][0]["Sns"]["Message"].as_str().unwrap();
+    event["Records"][0]["Sns"]["Message"] = message.replace("orders-b", "orders-a").into();
 
     let answer = stage.emulator.invoke(&event).await;
 
@@ -80,7 +80,7 @@ async fn a_standby_that_a_release_has_started_is_left_alone() {
     })
     .await;
 
-    stage.emulator.invoke(&event("sns-rds-started")).await;
+    stage.emulator.invoke(&event("sns-rds")).await;
 
     assert_eq!(stage.look().await["orders-b"], "available");
     assert!(stage.open_release().await.is_some());
