@@ -12,9 +12,6 @@ use serde_json::Value;
 /// What the keys of the notes of participants begin with.
 const PREFIX: &str = "deployment/";
 
-/// How long nobody has worked on a hook for that counts as lost: longer than an invocation can last.
-const LOST_AFTER: Duration = Duration::from_secs(16 * 60);
-
 /// A deployment of the platform that takes part in a release: the note `hook/deployment/NAME`, by its mover's name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -79,11 +76,16 @@ impl Participant {
         }
     }
 
-    /// Returns the run of an event that nobody has worked on for longer than an invocation can last.
-    pub(super) fn lost(&self, event: &str, now: SystemTime) -> Option<(&str, &Run)> {
+    /// Returns the run of an event that nobody has begun to work on for so long.
+    pub(super) fn lost(
+        &self,
+        event: &str,
+        after: Duration,
+        now: SystemTime,
+    ) -> Option<(&str, &Run)> {
         let is_lost = |run: &Run| {
             let ago = now.duration_since(run.at.0).unwrap_or_default();
-            run.event == event && ago >= LOST_AFTER
+            run.event == event && ago >= after
         };
         self.hooks.iter().find(|(_, run)| is_lost(run)).map(|(id, run)| (id.as_str(), run))
     }
@@ -122,12 +124,13 @@ mod tests {
     fn a_hook_is_lost_when_nobody_can_be_at_work_on_it_any_more() {
         let participant = Participant::joined(None, "d-1").with_run("1", run("BeforeInstall"));
         let lost = |event: &str, seconds: u64| {
-            participant.lost(event, NOW + Duration::from_secs(seconds)).map(|(id, _)| id)
+            let now = NOW + Duration::from_secs(seconds);
+            participant.lost(event, Duration::from_secs(930), now).map(|(id, _)| id)
         };
 
-        assert_eq!(lost("BeforeInstall", 900), None);
-        assert_eq!(lost("BeforeInstall", 960), Some("1"));
-        assert_eq!(lost("AfterInstall", 960), None);
+        assert_eq!(lost("BeforeInstall", 929), None);
+        assert_eq!(lost("BeforeInstall", 930), Some("1"));
+        assert_eq!(lost("AfterInstall", 930), None);
     }
 
     #[test]

@@ -14,6 +14,9 @@ use super::{
 };
 use crate::{event::HandOver, invocation::Invocation};
 
+/// How long an invocation may take to begin that was started by another one.
+const TO_BEGIN: Duration = Duration::from_secs(30);
+
 /// Under which key the store keeps when the reconciler was called last.
 pub(super) const LAST_CALLED: &str = "reconciled";
 
@@ -157,7 +160,7 @@ impl Session<'_> {
             let Some(known) = Participant::of(store, traffic.name())? else { continue };
             let target = traffic.toolkit().target(&known.deployment).await?;
             let Some(running) = target.and_then(|it| it.running) else { continue };
-            if let Some((id, run)) = known.lost(&running.name, now) {
+            if let Some((id, run)) = known.lost(&running.name, self.longest() + TO_BEGIN, now) {
                 let hook = HookExecution {
                     deployment_id: known.deployment.clone(),
                     lifecycle_event_hook_execution_id: id.to_owned(),

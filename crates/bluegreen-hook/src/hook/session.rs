@@ -251,6 +251,14 @@ impl<'a> Session<'a> {
         [until, longest].into_iter().flatten().fold(left, Duration::min)
     }
 
+    /// Returns how long an invocation of this function can be at work.
+    pub(super) fn longest(&self) -> Duration {
+        let Invocation { began, deadline, .. } = self.invocation;
+        let whole = deadline.duration_since(*began).unwrap_or_default();
+        let longest = self.hook.settings.longest_run.map(|it| it + TO_STOP);
+        longest.map_or(whole, |it| it.min(whole))
+    }
+
     /// Does `work`, and tells it to stop when the time for it is up.
     async fn until_time_is_up<T>(&self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
