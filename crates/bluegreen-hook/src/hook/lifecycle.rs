@@ -36,7 +36,7 @@ const LOOK: Duration = Duration::from_secs(5);
 /// Whether the event of a run of a hook is running.
 enum Running {
     /// It is; with the store as it was read.
-    Now(LifecycleEvent, Store),
+    Now(LifecycleEvent, Box<Store>),
     /// It has ended.
     Over,
     /// CodeDeploy does not show it yet.
@@ -154,7 +154,7 @@ impl Session<'_> {
                     return Ok(Running::Over);
                 }
                 Some(event) if known.can_be(run, &event.name) => {
-                    return Ok(Running::Now(event, store));
+                    return Ok(Running::Now(event, Box::new(store)));
                 }
                 Some(_) if known.hooks.contains_key(run) => return Ok(Running::Over),
                 _ if began.elapsed() >= SHOWN_WITHIN || self.left() <= LOOK => {
