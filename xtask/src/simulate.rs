@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// How many seeds continuous integration tries.
-const SEEDS: &str = "10000";
+const SEEDS: &str = "6000";
 
 /// How many whole deployments the search must make a second, and how long the search of every call may take.
 const AT_LEAST: &str = "20";

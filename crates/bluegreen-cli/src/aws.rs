@@ -22,7 +22,7 @@ pub(crate) async fn configuration(file: &StackFile) -> SdkConfig {
         .build();
     // The SDK's own, named here so that calls can be kept back without the lease.
     let client = Builder::new()
-        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
         .build_https();
     aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(client)

@@ -74,7 +74,7 @@ async fn configuration() -> SdkConfig {
         .operation_timeout(OPERATION)
         .build();
     let client = Builder::new()
-        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
         .build_https();
     aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(client)

@@ -40,7 +40,7 @@ impl Client {
             sent.headers_mut().try_insert(name.to_ascii_lowercase(), value.clone())?;
         }
         let connector = self.0.get_or_init(|| {
-            Connector::builder().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build()
+            Connector::builder().tls_provider(Provider::Rustls(CryptoMode::Ring)).build()
         });
         let answer = connector.call(sent).await?;
         let status = answer.status().as_u16();
