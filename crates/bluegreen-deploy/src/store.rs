@@ -314,14 +314,7 @@ impl Store {
 impl Document {
     async fn read(storage: &dyn Storage, name: &str) -> Result<Option<Self>> {
         let read = async |key: &str| Ok::<_, Error>(storage.read(key).await?.remove(key));
-        // Side by side: nobody who only reads sees a moment in any case.
-        let (about, pointer, open, remembered) = tokio::try_join!(
-            read("store"),
-            read("pointer"),
-            read("open"),
-            storage.read("memory/")
-        )?;
-        let Some(about) = about else {
+        let Some(about) = read("store").await? else {
             return match is_past(&storage.read("").await?) {
                 true => Ok(None),
                 false => Err(lacking(storage, "lacks the record `store`")),
@@ -335,10 +328,10 @@ impl Document {
             );
             return Err(foreign(storage, what));
         }
-        let Some(pointer) = pointer else {
+        let Some(pointer) = read("pointer").await? else {
             return Err(lacking(storage, "does not say which stack is active"));
         };
-        let release = match open {
+        let release = match read("open").await? {
             Some(id) => {
                 let id: String = parse(storage, "open", id)?;
                 let release = Self::release(storage, &id).await?;
@@ -348,7 +341,7 @@ impl Document {
             None => None,
         };
         let mut memory = BTreeMap::new();
-        for (key, value) in remembered {
+        for (key, value) in storage.read("memory/").await? {
             let value = parse(storage, &key, value)?;
             memory.insert(key["memory/".len()..].to_owned(), value);
         }
@@ -358,16 +351,16 @@ impl Document {
 
     async fn release(storage: &dyn Storage, id: &str) -> Result<Option<Release>> {
         let key = format!("release/{id}");
-        let (happened, prefix) = (format!("journal/{id}/"), format!("note/{id}/"));
-        let reads = (storage.read(&key), storage.read(&happened), storage.read(&prefix));
-        let (mut own, happened, notes) = tokio::try_join!(reads.0, reads.1, reads.2)?;
         // Not what begins like it.
-        let Some(release) = own.remove(&key) else { return Ok(None) };
+        let own = storage.read(&key).await?.remove(&key);
+        let Some(release) = own else { return Ok(None) };
         let mut release: Release = parse(storage, &key, release)?;
         let mut journal = Journal::default();
-        for (key, value) in happened {
+        for (key, value) in storage.read(&format!("journal/{id}/")).await? {
             journal.push(parse(storage, &key, value)?);
         }
+        let prefix = format!("note/{id}/");
+        let notes = storage.read(&prefix).await?;
         let notes = notes.into_iter().map(|(key, value)| (key[prefix.len()..].to_owned(), value));
         release.journal = Arc::new(journal);
         release.notes = Arc::new(notes.collect());

@@ -78,13 +78,15 @@ async fn a_standby_that_is_prepared_is_in_progress_and_ecs_calls_again_when_it_w
 
 #[tokio::test(start_paused = true)]
 async fn a_test_that_fails_rolls_the_deployment_back_and_the_release_is_taken_back_afterwards() {
-    let shop = shop().await.scheduled();
+    let shop = shop().await;
     shop.account.world(|world| world.set_answer("smoke-b", Err("no orders".to_owned())));
 
     let arn = shop.update("web", "web:2").await;
     let ended = shop.until_settled(&arn).await;
     let left_open = shop.release().await.is_some();
-    shop.until_over().await;
+    while shop.release().await.is_some() {
+        shop.reconcile().await;
+    }
 
     assert_eq!((ended, shop.active().await, left_open), ("ROLLBACK_SUCCESSFUL", A, true));
     let stages = shop.stages();
