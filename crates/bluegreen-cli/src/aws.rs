@@ -20,7 +20,7 @@ pub(crate) async fn configuration(file: &StackFile) -> SdkConfig {
         .operation_attempt_timeout(ATTEMPT)
         .operation_timeout(OPERATION)
         .build();
-    // The SDK's own, named here so that calls can be kept back without the lease.
+    // Named here so that calls can be kept back without the lease; ring, as the hook Lambda has it.
     let client = Builder::new()
         .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
         .build_https();
