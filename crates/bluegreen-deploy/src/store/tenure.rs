@@ -16,6 +16,9 @@ use crate::{Error, Result};
 /// How many times a lease is renewed in its life, so that a renewal may fail without its being lost.
 const RENEWALS: u32 = 3;
 
+/// The part of a lease's life after which a renewal that has failed is tried again.
+const AGAIN: u32 = 30;
+
 /// How many times a held lease is looked at in its life by somebody who would take it over.
 const LOOKS: u32 = 10;
 
@@ -92,24 +95,33 @@ impl Tenure {
         self.lost.clone()
     }
 
+    /// Makes a change that renews the lease if it succeeds, from the moment when it begins.
+    pub(crate) async fn renewing(&self, change: impl Future<Output = Result<()>>) -> Result<()> {
+        let now = (Instant::now(), self.clock.now());
+        change.await?;
+        let mut renewed = self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
+        *renewed = now.max(*renewed);
+        Ok(())
+    }
+
     /// Renews the lease at each third of its life. Returns when it is lost, and only then.
     pub(crate) async fn keep(&self) {
         let Some(lasts) = self.storage.lease_lasts() else {
             return self.lost.cancelled().await;
         };
-        let pause = lasts / RENEWALS;
+        let third = lasts / RENEWALS;
+        let mut pause = third;
         while self.is_good() {
             #[expect(clippy::disallowed_methods, reason = "a lease is renewed by the clock")]
             tokio::time::sleep(pause).await;
             if !self.is_good() {
                 break;
             }
-            let now = (Instant::now(), self.clock.now());
             // Without an answer it is tried again, for as long as the lease lives.
-            match tokio::time::timeout(pause, self.storage.renew(&self.lease)).await {
-                Ok(Ok(())) => {
-                    *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = now;
-                }
+            pause = lasts / AGAIN;
+            let renewal = self.renewing(self.storage.renew(&self.lease));
+            match tokio::time::timeout(third, renewal).await {
+                Ok(Ok(())) => pause = third,
                 Ok(Err(err @ Error::LeaseLost { .. })) => {
                     tracing::error!("{err}");
                     break;

@@ -346,7 +346,8 @@ impl Store {
             ));
         }
         tenure.check()?;
-        if let Err(err) = self.storage.write(&tenure.lease, &changes).await {
+        let written = self.storage.write(&tenure.lease, &changes);
+        if let Err(err) = tenure.renewing(written).await {
             self.unsure.store(true, Ordering::Relaxed);
             if matches!(err, Error::LeaseLost { .. }) {
                 tenure.lost().cancel();

@@ -123,6 +123,30 @@ async fn a_way_back_waits_until_the_platform_has_moved_traffic_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_standby_is_not_taken_apart_while_it_serves_for_one_of_several_services() {
+    let (log, web, api, store) = (log(), Platform::on(A), Platform::on(A), store(A));
+    let movers = [&web, &api].map(|it| Arc::new(it.clone()) as Arc<dyn Mover>);
+    let engine = engine_with(&web, &log).with_movers(movers.to_vec());
+    let plan = engine.plan(B).unwrap();
+    engine.deploy(&store, &plan, Phase::Test).await.unwrap();
+    web.set(B, None);
+
+    let refused = engine.rollback(&store, &plan, false).await.unwrap_err();
+    let taken_apart = logged(&log).contains(&"ecs.disable worker on b".to_owned());
+    web.set(A, None);
+    let back = engine.rollback(&store, &plan, false).await.unwrap();
+
+    let Error::Refused { reasons } = refused else { panic!("{refused:?}") };
+    assert!(
+        reasons[0].contains("bring it back to a by deployments that are bound to a"),
+        "{reasons:?}"
+    );
+    assert!(!taken_apart, "{:?}", logged(&log));
+    assert_eq!(back.outcome, Outcome::TakenBack);
+    assert_eq!(logged(&log), ["ecs.enable worker on b", "ecs.disable worker on b"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_old_stack_is_not_switched_off_while_another_deployment_is_under_way() {
     let (log, platform, store) = (log(), Platform::on(A), store(A));
     let engine = engine_with(&platform, &log);

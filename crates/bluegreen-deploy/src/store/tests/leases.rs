@@ -1,6 +1,10 @@
 //! Who may write, and for how long.
 
-use super::*;
+use std::sync::atomic::AtomicU32;
+
+use async_trait::async_trait;
+
+use super::{storage::Records, *};
 
 /// A storage in memory with leases of ten seconds.
 fn leased() -> Arc<MemoryStorage> {
@@ -35,6 +39,83 @@ async fn a_lease_that_is_renewed_is_never_taken_over() {
     let err = second.unwrap_err();
     assert!(matches!(&err, Error::Locked { owner, .. } if owner == "first"), "{err}");
     assert!(first.check_lease().is_ok());
+}
+
+/// A storage that answers every other renewal only.
+#[derive(Debug)]
+struct Unreliable {
+    storage: Arc<MemoryStorage>,
+    renewals: AtomicU32,
+}
+
+#[async_trait]
+impl Storage for Unreliable {
+    fn place(&self) -> String {
+        self.storage.place()
+    }
+
+    fn lease_lasts(&self) -> Option<Duration> {
+        self.storage.lease_lasts()
+    }
+
+    async fn read(&self, prefix: &str) -> Result<Records> {
+        self.storage.read(prefix).await
+    }
+
+    async fn write(&self, lease: &Lease, changes: &Changes) -> Result<()> {
+        self.storage.write(lease, changes).await
+    }
+
+    async fn holder(&self) -> Result<Option<Holder>> {
+        self.storage.holder().await
+    }
+
+    async fn take(
+        &self,
+        owner: &str,
+        now: SystemTime,
+        seen: Option<&Holder>,
+    ) -> Result<Option<Lease>> {
+        self.storage.take(owner, now, seen).await
+    }
+
+    async fn renew(&self, lease: &Lease) -> Result<()> {
+        match self.renewals.fetch_add(1, Ordering::Relaxed) % 2 {
+            0 => std::future::pending().await,
+            _ => self.storage.renew(lease).await,
+        }
+    }
+
+    async fn give_back(&self, lease: &Lease) -> Result<()> {
+        self.storage.give_back(lease).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_without_an_answer_is_tried_again_before_the_lease_ends() {
+    let unreliable = Unreliable { storage: leased(), renewals: AtomicU32::new(0) };
+    let storage: Arc<dyn Storage> = Arc::new(unreliable);
+    let first = Store::adopt(storage, "shop", &named("first"), pointer(A)).await.unwrap();
+
+    let lost = tokio::time::timeout(Duration::from_secs(60), first.keep_lease()).await;
+
+    assert!(lost.is_err(), "it is lost");
+    assert!(first.check_lease().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_renews_the_lease() {
+    let storage = leased();
+    let first = first(&storage).await;
+
+    for key in ["filter", "flags", "readers"] {
+        tokio::time::advance(Duration::from_secs(6)).await;
+        first.remember(key, json!("all")).await.unwrap();
+    }
+
+    assert!(first.check_lease().is_ok());
+    tokio::time::advance(Duration::from_secs(10)).await;
+    assert!(first.check_lease().is_err());
 }
 
 #[tokio::test(start_paused = true)]
