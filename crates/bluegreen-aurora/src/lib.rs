@@ -32,7 +32,7 @@ pub use config::AuroraConfig;
 #[cfg(any(test, feature = "test-util"))]
 pub use toolkit::MockAuroraToolkit;
 pub use toolkit::{
-    AuroraToolkit, Cluster, ClusterState, Connections, Deletion, FinalSnapshot, Member,
-    PerformanceInsights, PerformanceInsightsOptions, ReaderScaling, Scaled, SnsNotification,
-    SnsRecord, Tagging,
+    AuroraToolkit, Cluster, ClusterStart, ClusterState, Connections, Deletion, FinalSnapshot,
+    Member, PerformanceInsights, PerformanceInsightsOptions, ReaderScaling, Scaled,
+    SnsNotification, SnsRecord, Tagging,
 };

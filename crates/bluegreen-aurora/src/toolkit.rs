@@ -7,7 +7,7 @@ use bluegreen_core::{Change, Result, StackReference, Suspended};
 
 pub(crate) mod event;
 
-pub use event::{PerformanceInsights, SnsNotification, SnsRecord, Tagging};
+pub use event::{ClusterStart, PerformanceInsights, SnsNotification, SnsRecord, Tagging};
 
 /// The RDS, Application Auto Scaling and CloudWatch calls that a deployment needs.
 #[cfg_attr(any(test, feature = "test-util"), mockall::automock)]

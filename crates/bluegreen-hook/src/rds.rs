@@ -1,13 +1,11 @@
 //! [`handle`], what is done about the events of RDS that come through SNS.
 
-mod message;
-
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bluegreen_aurora::{
-    AuroraToolkit, PerformanceInsights, PerformanceInsightsOptions, SnsNotification, SnsRecord,
-    Tagging,
+    AuroraToolkit, ClusterStart, PerformanceInsights, PerformanceInsightsOptions, SnsNotification,
+    SnsRecord, Tagging,
 };
 use bluegreen_core::{
     BoxError, Error,
@@ -16,7 +14,6 @@ use bluegreen_core::{
 use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
 
-use self::message::started_cluster;
 use crate::{answer::chain, event::SnsMessage, invocation::Invocation};
 
 /// A pair of clusters, and what is done about the readers that autoscaling makes for them.
@@ -32,15 +29,6 @@ pub struct Database {
     pub insights: Option<PerformanceInsightsOptions>,
 }
 
-/// What RDS says of a cluster that is started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Started {
-    /// It is up, whoever has started it (RDS-EVENT-0151).
-    Up,
-    /// AWS is starting it by itself, seven days after it was stopped (RDS-EVENT-0153).
-    ByAws,
-}
-
 /// Whoever wants to know of clusters that AWS has started.
 #[async_trait(?Send)]
 pub trait Clusters: fmt::Debug + Send + Sync {
@@ -53,7 +41,7 @@ pub trait Clusters: fmt::Debug + Send + Sync {
     /// # Errors
     ///
     /// [`Failure`], of which the message is handed to the function again when a retry can cure it.
-    async fn started(&self, cluster: &str, how: Started) -> Result<(), Failure>;
+    async fn started(&self, cluster: &str, how: ClusterStart) -> Result<(), Failure>;
 }
 
 /// Why something about a message was not done.
@@ -157,14 +145,14 @@ async fn one(
     clusters: &dyn Clusters,
     invocation: &Invocation,
 ) -> Vec<Done> {
-    if let Some((cluster, how)) = started_cluster(&message.message) {
+    let sns = SnsNotification { message: message.message.clone() };
+    let record = SnsRecord { sns };
+    if let Some((cluster, how)) = record.started_cluster() {
         let heard = clusters.started(&cluster, how).await;
         return vec![
             heard.map(|()| Some(format!("told of cluster `{cluster}`, which AWS started"))),
         ];
     }
-    let sns = SnsNotification { message: message.message.clone() };
-    let record = SnsRecord { sns };
     let mut results = Vec::new();
     for database in databases.iter().filter(|it| it.tags) {
         results.push(tag(database, &record).await);

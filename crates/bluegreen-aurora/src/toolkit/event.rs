@@ -79,27 +79,73 @@ impl InstanceEvent {
     /// event decides what happened. Where there is none, and for Performance Insights, which AWS
     /// announces without, its text does.
     pub(crate) fn read(record: &SnsRecord) -> Result<Self, String> {
-        let message: Message = serde_json::from_str(&record.sns.message)
-            .map_err(|_| "the message is not an RDS event".to_owned())?;
-        if let Some(source) = given(message.source).filter(|it| it != "db-instance") {
+        let event = Event::read(record).ok_or("the message is not an RDS event")?;
+        if let Some(source) = event.source.filter(|it| it != "db-instance") {
             return Err(format!("the event is about a `{source}`, not an instance"));
         }
-        let named_by_arn =
-            || given(message.source_arn)?.parse().ok().map(|it: Arn| it.name().to_owned());
-        let instance =
-            given(message.source_id).or_else(named_by_arn).ok_or("the event names no instance")?;
-
-        let text = given(message.text).unwrap_or_default();
-        let id =
-            given(message.event_id).and_then(|it| given(it.rsplit('#').next().map(str::to_owned)));
-        let folded = text.trim_end_matches('.').to_ascii_lowercase();
-        let kind = match (id.as_deref(), folded.as_str()) {
+        let instance = event.name.ok_or("the event names no instance")?;
+        let kind = match (event.id.as_deref(), folded(&event.text).as_str()) {
             (Some("RDS-EVENT-0005"), _) | (None, "db instance created") => EventKind::Created,
             (_, "performance insights has been disabled") => EventKind::InsightsDisabled,
-            _ if text.is_empty() => EventKind::Other(id.unwrap_or_default()),
-            _ => EventKind::Other(text),
+            _ if event.text.is_empty() => EventKind::Other(event.id.unwrap_or_default()),
+            _ => EventKind::Other(event.text),
         };
         Ok(Self { instance, kind })
+    }
+}
+
+impl SnsRecord {
+    /// Returns the name of the cluster that an RDS event says to be started, or to be starting by itself; `None` for
+    /// everything else that a message may be.
+    ///
+    /// The identifier of the event decides, and its text where there is none.
+    pub fn started_cluster(&self) -> Option<(String, ClusterStart)> {
+        let event = Event::read(self)?;
+        if event.source.is_some_and(|it| it != "db-cluster") {
+            return None;
+        }
+        let start = match (event.id.as_deref(), folded(&event.text).as_str()) {
+            (Some("RDS-EVENT-0151"), _) | (None, "db cluster started") => ClusterStart::Up,
+            (Some("RDS-EVENT-0153"), _) => ClusterStart::ByAws,
+            _ => return None,
+        };
+        Some((event.name?, start))
+    }
+}
+
+/// What RDS says of a cluster that is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClusterStart {
+    /// It is up, whoever has started it (RDS-EVENT-0151).
+    Up,
+    /// AWS is starting it by itself, seven days after it was stopped (RDS-EVENT-0153).
+    ByAws,
+}
+
+/// An RDS event, as far as its message tells.
+struct Event {
+    /// The kind of resource that it is about.
+    source: Option<String>,
+    /// That resource, by its own name or that in its ARN.
+    name: Option<String>,
+    /// Its identifier, such as `RDS-EVENT-0005`.
+    id: Option<String>,
+    text: String,
+}
+
+impl Event {
+    fn read(record: &SnsRecord) -> Option<Self> {
+        let message: Message = serde_json::from_str(&record.sns.message).ok()?;
+        let named_by_arn =
+            || given(message.source_arn)?.parse().ok().map(|it: Arn| it.name().to_owned());
+        Some(Self {
+            source: given(message.source),
+            name: given(message.source_id).or_else(named_by_arn),
+            // It is a link, to one host or another, to the place in the guide that tells of the event.
+            id: given(message.event_id)
+                .and_then(|it| given(it.rsplit('#').next().map(str::to_owned))),
+            text: given(message.text).unwrap_or_default(),
+        })
     }
 }
 
@@ -121,6 +167,11 @@ struct Message {
 /// Returns the text without blanks around it, if anything is left.
 fn given(text: Option<String>) -> Option<String> {
     text.map(|it| it.trim().to_owned()).filter(|it| !it.is_empty())
+}
+
+/// Returns a text so that its case and its full stop do not matter.
+fn folded(text: &str) -> String {
+    text.trim_end_matches('.').to_ascii_lowercase()
 }
 
 #[cfg(test)]
@@ -230,5 +281,56 @@ mod tests {
             let err = InstanceEvent::read(&record(message)).unwrap_err();
             assert!(err.contains(why), "{message}: {err}");
         }
+    }
+
+    fn cluster_event(id: &str) -> Value {
+        json!({
+            "Event Source": "db-cluster",
+            "Source ID": "orders-a",
+            "Event ID": format!("{ID}{id}"),
+            "Event Message": "DB cluster started",
+        })
+    }
+
+    fn started(message: &Value) -> Option<(String, ClusterStart)> {
+        record(&message.to_string()).started_cluster()
+    }
+
+    #[test]
+    fn a_start_by_aws_itself_is_told_apart_from_a_cluster_that_is_up() {
+        let named = |start| Some(("orders-a".to_owned(), start));
+
+        assert_eq!(started(&cluster_event("RDS-EVENT-0151")), named(ClusterStart::Up));
+        assert_eq!(started(&cluster_event(" RDS-EVENT-0153 \n")), named(ClusterStart::ByAws));
+        for id in ["RDS-EVENT-0150", "RDS-EVENT-0152", "RDS-EVENT-0088"] {
+            assert_eq!(started(&cluster_event(id)), None, "{id}");
+        }
+    }
+
+    #[test]
+    fn fields_of_a_clusters_event_that_are_missing_are_made_good_by_others() {
+        let text = json!({ "Source ID": "orders-a", "Event Message": "DB cluster started." });
+        let named_by_arn = json!({
+            "Event ID": format!("{ID}RDS-EVENT-0151"),
+            "Source ARN": "arn:aws:rds:eu-west-1:123456789012:cluster:orders-a",
+        });
+
+        for event in [text, named_by_arn] {
+            assert_eq!(started(&event), Some(("orders-a".to_owned(), ClusterStart::Up)), "{event}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_event_of_a_started_cluster_is_passed_over() {
+        let mut instance = cluster_event("RDS-EVENT-0151");
+        instance["Event Source"] = "db-instance".into();
+        let mut nameless = cluster_event("RDS-EVENT-0151");
+        nameless["Source ID"] = " ".into();
+
+        for message in [instance, nameless, json!({}), json!([]), json!({ "Source ID": 7 })] {
+            assert_eq!(started(&message), None, "{message}");
+        }
+        let plain = "This is a message to notify that RDS will attempt to send you events";
+        assert_eq!(record(plain).started_cluster(), None);
     }
 }

@@ -6,7 +6,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bluegreen_aurora::{AuroraToolkit, AwsAuroraToolkit, ClusterState, PerformanceInsightsOptions};
+use bluegreen_aurora::{
+    AuroraToolkit, AwsAuroraToolkit, ClusterStart, ClusterState, PerformanceInsightsOptions,
+};
 use bluegreen_core::StackReference;
 use bluegreen_deploy::{
     Error, Outcome, Store,
@@ -22,7 +24,7 @@ use super::{
 use crate::{
     event::SnsMessage,
     invocation::Invocation,
-    rds::{self, Clusters, Database, Failure, Started},
+    rds::{self, Clusters, Database, Failure},
 };
 
 /// How long after AWS has said that it starts a cluster the cluster may be up.
@@ -70,14 +72,14 @@ impl Session<'_> {
         store: &Store,
         database: &Resource<AuroraSettings>,
         stack: StackReference,
-        why: Started,
+        why: ClusterStart,
     ) -> Result<(), Error> {
         let cluster = database.settings.config.clusters.of(stack);
         let config = database.settings.config.clone();
         let toolkit = AwsAuroraToolkit::new(&self.hook.sdk, config)?;
         let key = format!("restarted/{cluster}");
         let now = self.invocation.clock.now();
-        if why == Started::ByAws {
+        if why == ClusterStart::ByAws {
             let at = humantime::format_rfc3339_seconds(now).to_string();
             store.keep_for_hook(&key, at.into()).await?;
         }
@@ -127,7 +129,7 @@ struct Restarted<'a> {
 
 #[async_trait(?Send)]
 impl Clusters for Restarted<'_> {
-    async fn started(&self, cluster: &str, why: Started) -> Result<(), Failure> {
+    async fn started(&self, cluster: &str, why: ClusterStart) -> Result<(), Failure> {
         let _turn = self.turn.lock().await;
         let session = Session::open(self.hook, self.invocation).await.map_err(|err| Failure {
             transient: err.is_transient(),
@@ -139,7 +141,7 @@ impl Clusters for Restarted<'_> {
 
 impl Session<'_> {
     /// Stops a cluster that AWS has started, if it is one of the stack file's that is to be stopped.
-    async fn restarted(&self, cluster: &str, why: Started) -> Result<(), Failure> {
+    async fn restarted(&self, cluster: &str, why: ClusterStart) -> Result<(), Failure> {
         let named = |stack: &StackReference| {
             let is_own = |it: &&Resource<AuroraSettings>| {
                 // RDS ignores case in names.

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use bluegreen_aurora::MockAuroraToolkit;
+use bluegreen_aurora::{ClusterStart, MockAuroraToolkit};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -20,7 +20,7 @@ struct Hears {
 
 #[async_trait(?Send)]
 impl Clusters for Hears {
-    async fn started(&self, cluster: &str, _: Started) -> Result<(), Failure> {
+    async fn started(&self, cluster: &str, _: ClusterStart) -> Result<(), Failure> {
         self.heard.lock().unwrap().push(cluster.to_owned());
         match self.fails {
             Some((name, transient)) if name == cluster => {
