@@ -13,7 +13,7 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use aws_types::SdkConfig;
-use bluegreen_core::{Change, Error, Result, StackReference, ensure_valid};
+use bluegreen_core::{Change, Error, LazyClient, Result, StackReference, ensure_valid};
 
 use crate::{
     AuroraConfig, AuroraToolkit, Cluster, ClusterState, Connections, Deletion, FinalSnapshot,
@@ -23,9 +23,9 @@ use crate::{
 /// Answers [`AuroraToolkit`] from RDS, Application Auto Scaling and CloudWatch.
 #[derive(Clone, Debug)]
 pub struct AwsAuroraToolkit {
-    rds: aws_sdk_rds::Client,
-    autoscaling: aws_sdk_applicationautoscaling::Client,
-    cloudwatch: aws_sdk_cloudwatch::Client,
+    rds: LazyClient<aws_sdk_rds::Client>,
+    autoscaling: LazyClient<aws_sdk_applicationautoscaling::Client>,
+    cloudwatch: LazyClient<aws_sdk_cloudwatch::Client>,
     config: AuroraConfig,
 }
 
@@ -37,9 +37,9 @@ impl AwsAuroraToolkit {
     /// `Configuration` with everything that is wrong with `config`; nothing has been sent then.
     pub fn new(sdk: &SdkConfig, config: AuroraConfig) -> Result<Self> {
         Self::from_clients(
-            aws_sdk_rds::Client::new(sdk),
-            aws_sdk_applicationautoscaling::Client::new(sdk),
-            aws_sdk_cloudwatch::Client::new(sdk),
+            LazyClient::new(sdk, aws_sdk_rds::Client::new),
+            LazyClient::new(sdk, aws_sdk_applicationautoscaling::Client::new),
+            LazyClient::new(sdk, aws_sdk_cloudwatch::Client::new),
             config,
         )
     }
@@ -50,13 +50,18 @@ impl AwsAuroraToolkit {
     ///
     /// Like [`new`](Self::new).
     pub fn from_clients(
-        rds: aws_sdk_rds::Client,
-        application_autoscaling: aws_sdk_applicationautoscaling::Client,
-        cloudwatch: aws_sdk_cloudwatch::Client,
+        rds: impl Into<LazyClient<aws_sdk_rds::Client>>,
+        application_autoscaling: impl Into<LazyClient<aws_sdk_applicationautoscaling::Client>>,
+        cloudwatch: impl Into<LazyClient<aws_sdk_cloudwatch::Client>>,
         config: AuroraConfig,
     ) -> Result<Self> {
         ensure_valid(&config)?;
-        Ok(Self { rds, autoscaling: application_autoscaling, cloudwatch, config })
+        Ok(Self {
+            rds: rds.into(),
+            autoscaling: application_autoscaling.into(),
+            cloudwatch: cloudwatch.into(),
+            config,
+        })
     }
 
     fn name(&self, stack: StackReference) -> &str {

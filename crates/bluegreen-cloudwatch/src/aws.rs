@@ -11,7 +11,8 @@ use aws_sdk_cloudwatch::{
 };
 use aws_types::SdkConfig;
 use bluegreen_core::{
-    Arn, ConfigProblem, Error, Result, Selection, StackReference, Switched, ensure_valid,
+    Arn, ConfigProblem, Error, LazyClient, Result, Selection, StackReference, Switched,
+    ensure_valid,
 };
 
 use crate::{Alarm, AlarmKind, AlarmState, CloudWatchConfig, CloudWatchToolkit, Datapoint, Metric};
@@ -30,7 +31,7 @@ const QUERY: &str = "latest";
 /// Answers [`CloudWatchToolkit`] from AWS.
 #[derive(Clone, Debug)]
 pub struct AwsCloudWatchToolkit {
-    client: Client,
+    client: LazyClient<Client>,
     /// What tells the alarms of the stacks apart; none where alarms are only looked at by their names.
     config: Option<CloudWatchConfig>,
 }
@@ -42,7 +43,7 @@ impl AwsCloudWatchToolkit {
     ///
     /// [`Error::Configuration`] when `config` cannot be used; nothing is sent to AWS.
     pub fn new(sdk: &SdkConfig, config: CloudWatchConfig) -> Result<Self> {
-        Self::from_client(Client::new(sdk), config)
+        Self::from_client(LazyClient::new(sdk, Client::new), config)
     }
 
     /// Makes a toolkit over a client that the caller has built.
@@ -50,16 +51,19 @@ impl AwsCloudWatchToolkit {
     /// # Errors
     ///
     /// Those of [`new`](Self::new).
-    pub fn from_client(client: Client, config: CloudWatchConfig) -> Result<Self> {
+    pub fn from_client(
+        client: impl Into<LazyClient<Client>>,
+        config: CloudWatchConfig,
+    ) -> Result<Self> {
         ensure_valid(&config)?;
-        Ok(Self { client, config: Some(config) })
+        Ok(Self { client: client.into(), config: Some(config) })
     }
 
     /// Makes a toolkit that looks at alarms by their [names](CloudWatchToolkit::alarms_named) and at metrics, for
     /// the account and region that `sdk` points at. No alarm is of either stack for it, so it finds and
     /// switches none.
     pub fn for_names(sdk: &SdkConfig) -> Self {
-        Self { client: Client::new(sdk), config: None }
+        Self { client: LazyClient::new(sdk, Client::new), config: None }
     }
 
     /// Asks for metric and composite alarms, 100 on a page.

@@ -14,7 +14,7 @@ use aws_sdk_codedeploy::{
     types::LifecycleEventStatus,
 };
 use aws_types::SdkConfig;
-use bluegreen_core::{Change, Error, Result};
+use bluegreen_core::{Change, Error, LazyClient, Result};
 
 use crate::{CodeDeployToolkit, Deployment, DeploymentGroup, HookExecution, HookStatus, Target};
 
@@ -33,7 +33,7 @@ const OPERATION: Duration = Duration::from_secs(5 * 60);
 /// Answers [`CodeDeployToolkit`] from AWS.
 #[derive(Clone, Debug)]
 pub struct AwsCodeDeployToolkit {
-    client: Client,
+    client: LazyClient<Client>,
 }
 
 impl AwsCodeDeployToolkit {
@@ -43,20 +43,22 @@ impl AwsCodeDeployToolkit {
     /// adaptive mode would hold the report back. Each attempt may take 10 s, and a call with all of them 5
     /// minutes.
     pub fn new(sdk: &SdkConfig) -> Self {
-        let retries = RetryConfig::standard().with_max_attempts(ATTEMPTS);
-        let timeouts = sdk
-            .timeout_config()
-            .map_or_else(TimeoutConfig::builder, TimeoutConfig::to_builder)
-            .operation_attempt_timeout(ATTEMPT)
-            .operation_timeout(OPERATION)
-            .build();
-        let config = Builder::from(sdk).retry_config(retries).timeout_config(timeouts);
-        Self::from_client(Client::from_conf(config.build()))
+        Self::from_client(LazyClient::new(sdk, |sdk| {
+            let retries = RetryConfig::standard().with_max_attempts(ATTEMPTS);
+            let timeouts = sdk
+                .timeout_config()
+                .map_or_else(TimeoutConfig::builder, TimeoutConfig::to_builder)
+                .operation_attempt_timeout(ATTEMPT)
+                .operation_timeout(OPERATION)
+                .build();
+            let config = Builder::from(sdk).retry_config(retries).timeout_config(timeouts);
+            Client::from_conf(config.build())
+        }))
     }
 
     /// Makes a toolkit over a client that the caller has built, with its retries and timeouts.
-    pub fn from_client(client: Client) -> Self {
-        Self { client }
+    pub fn from_client(client: impl Into<LazyClient<Client>>) -> Self {
+        Self { client: client.into() }
     }
 }
 

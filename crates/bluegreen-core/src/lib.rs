@@ -15,6 +15,7 @@
 
 mod arn;
 mod change;
+mod client;
 mod clock;
 mod config;
 mod error;
@@ -25,6 +26,7 @@ pub mod wait;
 
 pub use arn::Arn;
 pub use change::{Change, Selection, Switched};
+pub use client::LazyClient;
 pub use clock::Clock;
 pub use config::{ConfigProblem, ToolkitConfig, check_pair, ensure_valid};
 pub use error::{BoxError, Error, Result};

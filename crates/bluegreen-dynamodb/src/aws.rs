@@ -7,14 +7,14 @@ use aws_sdk_dynamodb::{
 };
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::SdkConfig;
-use bluegreen_core::{Change, Error, Result, StackReference, ensure_valid};
+use bluegreen_core::{Change, Error, LazyClient, Result, StackReference, ensure_valid};
 
 use crate::{DynamoDbConfig, DynamoDbToolkit, Table, TableStatus};
 
 /// Answers [`DynamoDbToolkit`] from AWS.
 #[derive(Clone, Debug)]
 pub struct AwsDynamoDbToolkit {
-    client: Client,
+    client: LazyClient<Client>,
     config: DynamoDbConfig,
 }
 
@@ -26,7 +26,7 @@ impl AwsDynamoDbToolkit {
     /// [`Error::Configuration`] when [`config.check()`](bluegreen_core::ToolkitConfig::check)
     /// finds anything wrong.
     pub fn new(sdk: &SdkConfig, config: DynamoDbConfig) -> Result<Self> {
-        Self::from_client(Client::new(sdk), config)
+        Self::from_client(LazyClient::new(sdk, Client::new), config)
     }
 
     /// Makes a toolkit over a client that the caller has built.
@@ -34,9 +34,12 @@ impl AwsDynamoDbToolkit {
     /// # Errors
     ///
     /// As [`new`](Self::new).
-    pub fn from_client(client: Client, config: DynamoDbConfig) -> Result<Self> {
+    pub fn from_client(
+        client: impl Into<LazyClient<Client>>,
+        config: DynamoDbConfig,
+    ) -> Result<Self> {
         ensure_valid(&config)?;
-        Ok(Self { client, config })
+        Ok(Self { client: client.into(), config })
     }
 
     async fn refused(

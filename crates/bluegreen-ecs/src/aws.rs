@@ -18,7 +18,7 @@ use aws_sdk_ecs::{
     },
 };
 use aws_types::SdkConfig;
-use bluegreen_core::{Change, Error, Result, StackReference, ensure_valid};
+use bluegreen_core::{Change, Error, LazyClient, Result, StackReference, ensure_valid};
 use futures::future;
 
 pub use self::{task::AwsEcsTaskToolkit, traffic::AwsEcsTrafficToolkit};
@@ -32,8 +32,8 @@ const REGISTER_TARGET: &str = "application-autoscaling:RegisterScalableTarget";
 /// Answers [`EcsToolkit`] from AWS.
 #[derive(Clone, Debug)]
 pub struct AwsEcsToolkit {
-    ecs: Client,
-    scaling: ScalingClient,
+    ecs: LazyClient<Client>,
+    scaling: LazyClient<ScalingClient>,
     config: EcsConfig,
 }
 
@@ -44,7 +44,11 @@ impl AwsEcsToolkit {
     ///
     /// [`Error::Configuration`] when `config` cannot be used; nothing is sent to AWS.
     pub fn new(sdk: &SdkConfig, config: EcsConfig) -> Result<Self> {
-        Self::from_clients(Client::new(sdk), ScalingClient::new(sdk), config)
+        Self::from_clients(
+            LazyClient::new(sdk, Client::new),
+            LazyClient::new(sdk, ScalingClient::new),
+            config,
+        )
     }
 
     /// Makes a toolkit over clients that the caller has built.
@@ -53,12 +57,12 @@ impl AwsEcsToolkit {
     ///
     /// Those of [`new`](Self::new).
     pub fn from_clients(
-        ecs: Client,
-        application_autoscaling: ScalingClient,
+        ecs: impl Into<LazyClient<Client>>,
+        application_autoscaling: impl Into<LazyClient<ScalingClient>>,
         config: EcsConfig,
     ) -> Result<Self> {
         ensure_valid(&config)?;
-        Ok(Self { ecs, scaling: application_autoscaling, config })
+        Ok(Self { ecs: ecs.into(), scaling: application_autoscaling.into(), config })
     }
 
     async fn describe(&self, stack: StackReference) -> Result<types::Service> {

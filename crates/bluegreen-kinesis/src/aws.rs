@@ -10,7 +10,7 @@ use aws_sdk_kinesis::{
 };
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::SdkConfig;
-use bluegreen_core::{Change, Error, Result, StackReference, ensure_valid};
+use bluegreen_core::{Change, Error, LazyClient, Result, StackReference, ensure_valid};
 use tokio::sync::OnceCell;
 
 use crate::{Consumer, ConsumerStatus, KinesisConfig, KinesisToolkit};
@@ -18,7 +18,7 @@ use crate::{Consumer, ConsumerStatus, KinesisConfig, KinesisToolkit};
 /// Answers [`KinesisToolkit`] from AWS.
 #[derive(Clone, Debug)]
 pub struct AwsKinesisToolkit {
-    client: Client,
+    client: LazyClient<Client>,
     config: KinesisConfig,
     /// Filled when the stream has been seen.
     stream: Arc<OnceCell<()>>,
@@ -45,7 +45,7 @@ impl AwsKinesisToolkit {
     /// [`Error::Configuration`] when [`config.check()`](bluegreen_core::ToolkitConfig::check)
     /// finds anything wrong.
     pub fn new(sdk: &SdkConfig, config: KinesisConfig) -> Result<Self> {
-        Self::from_client(Client::new(sdk), config)
+        Self::from_client(LazyClient::new(sdk, Client::new), config)
     }
 
     /// Makes a toolkit over a client that the caller has built.
@@ -53,9 +53,12 @@ impl AwsKinesisToolkit {
     /// # Errors
     ///
     /// As [`new`](Self::new).
-    pub fn from_client(client: Client, config: KinesisConfig) -> Result<Self> {
+    pub fn from_client(
+        client: impl Into<LazyClient<Client>>,
+        config: KinesisConfig,
+    ) -> Result<Self> {
         ensure_valid(&config)?;
-        Ok(Self { client, config, stream: Arc::default() })
+        Ok(Self { client: client.into(), config, stream: Arc::default() })
     }
 
     /// Makes sure that the stream exists, which a missing consumer does not tell.

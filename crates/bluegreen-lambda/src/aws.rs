@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use aws_sdk_lambda::error::{ProvideErrorMetadata, SdkError};
 use aws_types::SdkConfig;
 use bluegreen_core::{
-    Change, Error, Pair, Result, Selection, StackReference, Switched, ensure_valid,
+    Change, Error, LazyClient, Pair, Result, Selection, StackReference, Switched, ensure_valid,
 };
 use futures::{StreamExt, stream};
 use tokio::sync::OnceCell;
@@ -37,9 +37,9 @@ use crate::{
 /// Clones share what has been found out once: the ARNs of the functions and the event buses.
 #[derive(Clone, Debug)]
 pub struct AwsLambdaToolkit {
-    lambda: aws_sdk_lambda::Client,
-    eventbridge: aws_sdk_eventbridge::Client,
-    cloudwatch: aws_sdk_cloudwatch::Client,
+    lambda: LazyClient<aws_sdk_lambda::Client>,
+    eventbridge: LazyClient<aws_sdk_eventbridge::Client>,
+    cloudwatch: LazyClient<aws_sdk_cloudwatch::Client>,
     config: LambdaConfig,
     /// What the first look at each function has shown; only what never changes is read from it.
     known: Arc<Pair<OnceCell<Function>>>,
@@ -55,9 +55,9 @@ impl AwsLambdaToolkit {
     /// `Configuration` when `config` cannot be used.
     pub fn new(sdk: &SdkConfig, config: LambdaConfig) -> Result<Self> {
         Self::from_clients(
-            aws_sdk_lambda::Client::new(sdk),
-            aws_sdk_eventbridge::Client::new(sdk),
-            aws_sdk_cloudwatch::Client::new(sdk),
+            LazyClient::new(sdk, aws_sdk_lambda::Client::new),
+            LazyClient::new(sdk, aws_sdk_eventbridge::Client::new),
+            LazyClient::new(sdk, aws_sdk_cloudwatch::Client::new),
             config,
         )
     }
@@ -68,14 +68,21 @@ impl AwsLambdaToolkit {
     ///
     /// `Configuration` when `config` cannot be used.
     pub fn from_clients(
-        lambda: aws_sdk_lambda::Client,
-        eventbridge: aws_sdk_eventbridge::Client,
-        cloudwatch: aws_sdk_cloudwatch::Client,
+        lambda: impl Into<LazyClient<aws_sdk_lambda::Client>>,
+        eventbridge: impl Into<LazyClient<aws_sdk_eventbridge::Client>>,
+        cloudwatch: impl Into<LazyClient<aws_sdk_cloudwatch::Client>>,
         config: LambdaConfig,
     ) -> Result<Self> {
         ensure_valid(&config)?;
         let (known, buses) = Default::default();
-        Ok(Self { lambda, eventbridge, cloudwatch, config, known, buses })
+        Ok(Self {
+            lambda: lambda.into(),
+            eventbridge: eventbridge.into(),
+            cloudwatch: cloudwatch.into(),
+            config,
+            known,
+            buses,
+        })
     }
 
     /// Makes a toolkit for other functions over the same clients, which shares what this one knows
@@ -102,9 +109,9 @@ impl AwsLambdaToolkit {
         }
         let (known, buses) = Default::default();
         Ok(Self {
-            lambda: aws_sdk_lambda::Client::new(sdk),
-            eventbridge: aws_sdk_eventbridge::Client::new(sdk),
-            cloudwatch: aws_sdk_cloudwatch::Client::new(sdk),
+            lambda: LazyClient::new(sdk, aws_sdk_lambda::Client::new),
+            eventbridge: LazyClient::new(sdk, aws_sdk_eventbridge::Client::new),
+            cloudwatch: LazyClient::new(sdk, aws_sdk_cloudwatch::Client::new),
             config: LambdaConfig { functions: Pair::from_fn(|_| function.to_owned()), alias: None },
             known,
             buses,

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use aws_sdk_sns::{Client, error::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::SdkConfig;
-use bluegreen_core::{Change, Error, Pair, Result, StackReference, ensure_valid};
+use bluegreen_core::{Change, Error, LazyClient, Pair, Result, StackReference, ensure_valid};
 use tokio::sync::Mutex;
 
 use crate::{FilterPolicy, FilterScope, SnsConfig, SnsToolkit, Subscription};
@@ -14,7 +14,7 @@ use crate::{FilterPolicy, FilterScope, SnsConfig, SnsToolkit, Subscription};
 /// Answers [`SnsToolkit`] from AWS.
 #[derive(Clone, Debug)]
 pub struct AwsSnsToolkit {
-    client: Client,
+    client: LazyClient<Client>,
     config: SnsConfig,
     /// The ARNs of the subscriptions, as far as they are known.
     known: Arc<Mutex<Pair<Option<String>>>>,
@@ -28,7 +28,7 @@ impl AwsSnsToolkit {
     /// [`Error::Configuration`] when [`config.check()`](bluegreen_core::ToolkitConfig::check)
     /// finds anything wrong.
     pub fn new(sdk: &SdkConfig, config: SnsConfig) -> Result<Self> {
-        Self::from_client(Client::new(sdk), config)
+        Self::from_client(LazyClient::new(sdk, Client::new), config)
     }
 
     /// Makes a toolkit over a client that the caller has built.
@@ -36,12 +36,12 @@ impl AwsSnsToolkit {
     /// # Errors
     ///
     /// As [`new`](Self::new).
-    pub fn from_client(client: Client, config: SnsConfig) -> Result<Self> {
+    pub fn from_client(client: impl Into<LazyClient<Client>>, config: SnsConfig) -> Result<Self> {
         ensure_valid(&config)?;
         let known = Pair::from_fn(|stack| {
             config.subscriptions.as_ref().map(|subscriptions| subscriptions.of(stack).clone())
         });
-        Ok(Self { client, config, known: Arc::new(Mutex::new(known)) })
+        Ok(Self { client: client.into(), config, known: Arc::new(Mutex::new(known)) })
     }
 
     async fn arn(&self, stack: StackReference) -> Result<String> {

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use aws_sdk_sqs::{Client, error::SdkError, types::QueueAttributeName};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::SdkConfig;
-use bluegreen_core::{Error, Pair, Result, StackReference, ensure_valid};
+use bluegreen_core::{Error, LazyClient, Pair, Result, StackReference, ensure_valid};
 use futures::future;
 use tokio::sync::OnceCell;
 
@@ -25,8 +25,8 @@ const GET_ATTRIBUTES: &str = "sqs:GetQueueAttributes";
 /// Answers [`SqsToolkit`] from AWS.
 #[derive(Clone, Debug)]
 pub struct AwsSqsToolkit {
-    client: Client,
-    cloudwatch: aws_sdk_cloudwatch::Client,
+    client: LazyClient<Client>,
+    cloudwatch: LazyClient<aws_sdk_cloudwatch::Client>,
     queues: Pair<NamedQueue>,
     dead_letter_queues: Option<Pair<NamedQueue>>,
 }
@@ -46,7 +46,11 @@ impl AwsSqsToolkit {
     /// [`Error::Configuration`] when [`config.check()`](bluegreen_core::ToolkitConfig::check)
     /// finds anything wrong.
     pub fn new(sdk: &SdkConfig, config: SqsConfig) -> Result<Self> {
-        Self::from_clients(Client::new(sdk), aws_sdk_cloudwatch::Client::new(sdk), config)
+        Self::from_clients(
+            LazyClient::new(sdk, Client::new),
+            LazyClient::new(sdk, aws_sdk_cloudwatch::Client::new),
+            config,
+        )
     }
 
     /// Makes a toolkit over clients that the caller has built.
@@ -55,14 +59,14 @@ impl AwsSqsToolkit {
     ///
     /// As [`new`](Self::new).
     pub fn from_clients(
-        sqs: Client,
-        cloudwatch: aws_sdk_cloudwatch::Client,
+        sqs: impl Into<LazyClient<Client>>,
+        cloudwatch: impl Into<LazyClient<aws_sdk_cloudwatch::Client>>,
         config: SqsConfig,
     ) -> Result<Self> {
         ensure_valid(&config)?;
         Ok(Self {
-            client: sqs,
-            cloudwatch,
+            client: sqs.into(),
+            cloudwatch: cloudwatch.into(),
             queues: named(&config.queues),
             dead_letter_queues: config.dead_letter_queues.as_ref().map(named),
         })

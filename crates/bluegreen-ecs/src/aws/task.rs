@@ -12,7 +12,7 @@ use aws_sdk_ecs::{
     },
 };
 use aws_types::SdkConfig;
-use bluegreen_core::{Error, Result, StackReference, ensure_valid};
+use bluegreen_core::{Error, LazyClient, Result, StackReference, ensure_valid};
 
 use super::says;
 use crate::{Container, EcsTaskConfig, EcsTaskToolkit, LaunchType, Task, TaskDefinition, TaskRun};
@@ -25,7 +25,7 @@ const PASS_ROLE: &str = "iam:PassRole";
 /// Answers [`EcsTaskToolkit`] from AWS.
 #[derive(Clone, Debug)]
 pub struct AwsEcsTaskToolkit {
-    ecs: Client,
+    ecs: LazyClient<Client>,
     config: EcsTaskConfig,
 }
 
@@ -36,7 +36,7 @@ impl AwsEcsTaskToolkit {
     ///
     /// [`Error::Configuration`] when `config` cannot be used; nothing is sent to AWS.
     pub fn new(sdk: &SdkConfig, config: EcsTaskConfig) -> Result<Self> {
-        Self::from_client(Client::new(sdk), config)
+        Self::from_client(LazyClient::new(sdk, Client::new), config)
     }
 
     /// Makes a toolkit over a client that the caller has built.
@@ -44,9 +44,9 @@ impl AwsEcsTaskToolkit {
     /// # Errors
     ///
     /// Those of [`new`](Self::new).
-    pub fn from_client(ecs: Client, config: EcsTaskConfig) -> Result<Self> {
+    pub fn from_client(ecs: impl Into<LazyClient<Client>>, config: EcsTaskConfig) -> Result<Self> {
         ensure_valid(&config)?;
-        Ok(Self { ecs, config })
+        Ok(Self { ecs: ecs.into(), config })
     }
 
     /// Returns where the task is in the network; `None` where the task definition says all of it.

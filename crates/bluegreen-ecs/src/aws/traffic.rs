@@ -9,7 +9,7 @@ use aws_sdk_ecs::{
     types::{self, Failure, StabilityStatus, TaskDefinitionField},
 };
 use aws_types::SdkConfig;
-use bluegreen_core::{Error, Result, ensure_valid};
+use bluegreen_core::{Error, LazyClient, Result, ensure_valid};
 
 use super::{DESCRIBE_SERVICES, says};
 use crate::{
@@ -37,7 +37,7 @@ const UNDER_WAY: [types::ServiceDeploymentStatus; 5] = [
 /// Answers [`EcsTrafficToolkit`] from AWS.
 #[derive(Clone, Debug)]
 pub struct AwsEcsTrafficToolkit {
-    ecs: Client,
+    ecs: LazyClient<Client>,
     config: EcsTrafficConfig,
 }
 
@@ -48,7 +48,7 @@ impl AwsEcsTrafficToolkit {
     ///
     /// [`Error::Configuration`] when `config` cannot be used; nothing is sent to AWS.
     pub fn new(sdk: &SdkConfig, config: EcsTrafficConfig) -> Result<Self> {
-        Self::from_client(Client::new(sdk), config)
+        Self::from_client(LazyClient::new(sdk, Client::new), config)
     }
 
     /// Makes a toolkit over a client that the caller has built.
@@ -56,9 +56,12 @@ impl AwsEcsTrafficToolkit {
     /// # Errors
     ///
     /// Those of [`new`](Self::new).
-    pub fn from_client(ecs: Client, config: EcsTrafficConfig) -> Result<Self> {
+    pub fn from_client(
+        ecs: impl Into<LazyClient<Client>>,
+        config: EcsTrafficConfig,
+    ) -> Result<Self> {
         ensure_valid(&config)?;
-        Ok(Self { ecs, config })
+        Ok(Self { ecs: ecs.into(), config })
     }
 
     fn service(&self) -> String {

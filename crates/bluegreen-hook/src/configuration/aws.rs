@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use aws_sdk_ssm::{Client, error::SdkError, operation::get_parameter::GetParameterError};
 use aws_types::SdkConfig;
-use bluegreen_core::{Error, Result};
+use bluegreen_core::{Error, LazyClient, Result};
 
 use super::{Parameter, Parameters};
 
@@ -12,18 +12,18 @@ const GET: &str = "ssm:GetParameter";
 /// Answers [`Parameters`] from AWS.
 #[derive(Clone, Debug)]
 pub struct AwsParameters {
-    client: Client,
+    client: LazyClient<Client>,
 }
 
 impl AwsParameters {
     /// Makes it for the account and region that `sdk` points at.
     pub fn new(sdk: &SdkConfig) -> Self {
-        Self::from_client(Client::new(sdk))
+        Self::from_client(LazyClient::new(sdk, Client::new))
     }
 
     /// Makes it over a client that the caller has built.
-    pub fn from_client(client: Client) -> Self {
-        Self { client }
+    pub fn from_client(client: impl Into<LazyClient<Client>>) -> Self {
+        Self { client: client.into() }
     }
 }
 

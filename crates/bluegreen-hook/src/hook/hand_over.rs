@@ -5,7 +5,7 @@ use std::fmt;
 use async_trait::async_trait;
 use aws_sdk_lambda::{Client, primitives::Blob, types::InvocationType};
 use aws_types::SdkConfig;
-use bluegreen_core::{Error, Result};
+use bluegreen_core::{Error, LazyClient, Result};
 use serde_json::json;
 
 use crate::event::HandOver;
@@ -33,13 +33,13 @@ pub trait Successor: fmt::Debug + Send + Sync {
 /// Starts it by Lambda's API.
 #[derive(Clone, Debug)]
 pub struct AwsSuccessor {
-    client: Client,
+    client: LazyClient<Client>,
 }
 
 impl AwsSuccessor {
     /// Makes one for the account and Region that `sdk` points at.
     pub fn new(sdk: &SdkConfig) -> Self {
-        Self { client: Client::new(sdk) }
+        Self { client: LazyClient::new(sdk, Client::new) }
     }
 
     async fn invoke(&self, function: &str, kind: InvocationType, payload: String) -> Result<()> {

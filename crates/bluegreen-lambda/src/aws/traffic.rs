@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use aws_sdk_lambda::Client;
 use aws_types::SdkConfig;
-use bluegreen_core::{Error, Result};
+use bluegreen_core::{Error, LazyClient, Result};
 
 use super::{failed, required};
 use crate::{Alias, LambdaTrafficToolkit};
@@ -16,18 +16,18 @@ const GET_CONFIGURATION: &str = "lambda:GetFunctionConfiguration";
 /// Answers [`LambdaTrafficToolkit`] from AWS.
 #[derive(Clone, Debug)]
 pub struct AwsLambdaTrafficToolkit {
-    client: Client,
+    client: LazyClient<Client>,
 }
 
 impl AwsLambdaTrafficToolkit {
     /// Makes a toolkit for the account and Region that `sdk` points at.
     pub fn new(sdk: &SdkConfig) -> Self {
-        Self::from_client(Client::new(sdk))
+        Self::from_client(LazyClient::new(sdk, Client::new))
     }
 
     /// Makes a toolkit over a client that the caller has built.
-    pub fn from_client(client: Client) -> Self {
-        Self { client }
+    pub fn from_client(client: impl Into<LazyClient<Client>>) -> Self {
+        Self { client: client.into() }
     }
 }
 

@@ -29,7 +29,7 @@ fn names(names: &[&str]) -> Vec<String> {
 
 fn for_names(rules: &[&Rule]) -> AwsCloudWatchToolkit {
     AwsCloudWatchToolkit {
-        client: mock_client!(aws_sdk_cloudwatch, RuleMode::MatchAny, rules),
+        client: mock_client!(aws_sdk_cloudwatch, RuleMode::MatchAny, rules).into(),
         config: None,
     }
 }
