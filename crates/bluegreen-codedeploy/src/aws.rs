@@ -3,6 +3,7 @@
 mod deployment;
 mod revision;
 mod target;
+mod yaml;
 
 use std::{error, time::Duration};
 

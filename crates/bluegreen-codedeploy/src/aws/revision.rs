@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_codedeploy::types::RevisionLocation;
 use serde::Deserialize;
 
+use super::yaml;
 use crate::Revision;
 
 /// What the AppSpec of a deployment to ECS or Lambda says, as far as it is of use here.
@@ -61,9 +62,9 @@ pub(super) fn read(location: Option<&RevisionLocation>) -> Revision {
 
 /// Reads the text of an AppSpec. The error says what is wrong with it, and nothing of what it holds.
 fn parse(text: &str) -> Result<Revision, String> {
-    let spec: AppSpec = serde_saphyr::from_str(text).map_err(|_| {
-        "its AppSpec is no YAML with `Resources`, `Type` and `Properties`".to_owned()
-    })?;
+    let spec: AppSpec = yaml::parse(text)
+        .and_then(|it| serde_json::from_value(it).ok())
+        .ok_or("its AppSpec is no YAML with `Resources`, `Type` and `Properties`")?;
     let mut resources = spec.resources.into_iter().flat_map(BTreeMap::into_values);
     let (Some(resource), None) = (resources.next(), resources.next()) else {
         return Err("its AppSpec does not have exactly one resource".to_owned());
