@@ -1,10 +1,11 @@
 //! The binary `bootstrap`: the hook Lambda, for the runtime `provided.al2023`.
 #![expect(clippy::print_stdout, reason = "CloudWatch makes metrics of what a function prints")]
 
+mod environment;
+
 use std::{env, io, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
-use aws_config::{BehaviorVersion, SdkConfig, timeout::TimeoutConfig};
-use aws_smithy_http_client::{Builder, tls};
+use aws_types::{SdkConfig, os_shim_internal::Env};
 use bluegreen_core::Clock;
 use bluegreen_hook::{
     configuration::{Configuration, Parameters, Source},
@@ -15,12 +16,6 @@ use bluegreen_hook::{
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
 use tracing::Instrument;
-
-/// How long one attempt of a call may take. The SDK sets no limit by itself.
-const ATTEMPT: Duration = Duration::from_secs(10);
-
-/// How long a call may take with all its attempts.
-const OPERATION: Duration = Duration::from_secs(60);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -38,7 +33,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), lambda_runtime::Error> {
-    let sdk = configuration().await;
+    let sdk = environment::configuration(Env::real())?;
     let clock = Clock::system();
     let source = Source::from_variables(&variable)?;
     let configuration = Configuration::new(source, parameters(&sdk), clock.clone());
@@ -65,22 +60,6 @@ async fn run() -> Result<(), lambda_runtime::Error> {
         handled.inspect_err(|err| tracing::error!("{err}")).map_err(lambda_runtime::Error::from)
     }))
     .await
-}
-
-/// Takes credentials and endpoints from where every function has them.
-async fn configuration() -> SdkConfig {
-    let timeouts = TimeoutConfig::builder()
-        .operation_attempt_timeout(ATTEMPT)
-        .operation_timeout(OPERATION)
-        .build();
-    let client = Builder::new()
-        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-        .build_https();
-    aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(client)
-        .timeout_config(timeouts)
-        .load()
-        .await
 }
 
 /// Reads parameters by AWS's API.
