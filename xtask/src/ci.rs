@@ -21,13 +21,12 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     let mut stages = Stages::default();
     stages.make("tidy", || tidy::check(root));
     stages.make("tree", || tree::check(root));
-    let builds = test::add(&mut stages, root);
-    if builds {
+    if let Some(programs) = test::add(&mut stages, root) {
         stages.make("documentation", || {
             let mut doc = cargo(root, ["doc", "--workspace", "--no-deps", "--quiet"]);
             cargo::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
         });
-        simulate::add(&mut stages, root);
+        simulate::add(&mut stages, root, &programs);
         stages.make("package", || package::run(root, &Wanted::FOR_THIS_MACHINE));
     } else {
         stages.skip("documentation", test::DOES_NOT_BUILD);

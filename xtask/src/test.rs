@@ -38,9 +38,9 @@ pub(crate) fn run(root: &Path) -> Result<()> {
 
 /// Runs the stages of this chore.
 ///
-/// One that fails does not hide the others, but what does not compile is not tested. Returns
-/// whether it compiles.
-pub(crate) fn add(stages: &mut Stages, root: &Path) -> bool {
+/// One that fails does not hide the others, but what does not compile is not tested. Returns what
+/// was compiled.
+pub(crate) fn add(stages: &mut Stages, root: &Path) -> Option<Programs> {
     stages.make("format", || cargo::run(&mut cargo(root, ["fmt", "--all", "--check"])));
     stages.make("clippy", || {
         let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
@@ -59,7 +59,7 @@ pub(crate) fn add(stages: &mut Stages, root: &Path) -> bool {
         ] {
             stages.skip(name, DOES_NOT_BUILD);
         }
-        return false;
+        return None;
     };
     stages.run("tests", || {
         cargo::tests(&mut cargo(root, ["test", "--workspace", "--all-targets", "--no-fail-fast"]))
@@ -79,7 +79,7 @@ pub(crate) fn add(stages: &mut Stages, root: &Path) -> bool {
     stages.run("hook policy", || hook_policy::check(root, &programs));
     stages.run("hook", || hook::tests(root, &programs));
     stages.run("aws cli", || simulated_account::ask_by_aws_cli(root, &programs));
-    true
+    Some(programs)
 }
 
 /// Builds the shop where `environment` points at, and runs the tests there, but for those `skipped`.
