@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bluegreen_core::StackReference::{A, B};
 use bluegreen_deploy::{Outcome, Phase};
+use bluegreen_sim::Faults;
 use serde_json::json;
 
 use crate::shop::{BY_CODEDEPLOY, Shop};
@@ -86,6 +87,35 @@ async fn a_deployment_that_codedeploy_rolls_back_by_itself_takes_the_release_bac
     assert_eq!((shop.status(&id).as_str(), shop.active().await), ("Failed", A));
     assert_eq!(shop.outcomes().await, [Some(Outcome::TakenBack)]);
     assert_eq!((shop.cluster(A).as_str(), shop.cluster(B).as_str()), ("available", "stopped"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_after_the_pointer_has_moved_fails_no_hook() {
+    let shop = shop().await.scheduled();
+    shop.befall("cloudwatch:EnableAlarmActions: deny*always");
+
+    let id = shop.deploy("web", B).await;
+    let ended = shop.until_ended(&id).await;
+    let (promoted, open) = (shop.active().await, shop.release().await.is_some());
+    shop.account.set_faults(Faults::none());
+    shop.until_over().await;
+
+    assert_eq!((ended.as_str(), promoted), ("Succeeded", B));
+    assert!(open, "promote is not done without the alarms");
+    assert_eq!(shop.outcomes().await, [Some(Outcome::Done)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_aws_does_not_answer_for_a_while_is_repeated_and_fails_nothing() {
+    let shop = shop().await.scheduled();
+    // More than the SDK repeats by itself.
+    shop.befall("codedeploy:BatchGetDeploymentTargets: 503*25");
+
+    let id = shop.deploy("web", B).await;
+    let ended = shop.until_ended(&id).await;
+
+    assert_eq!((ended.as_str(), shop.active().await), ("Succeeded", B));
+    assert_eq!(shop.account.unused_faults(), [""; 0]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,7 +17,7 @@ use bluegreen_hook::{
     invocation::Invocation,
 };
 use bluegreen_rehearsal::account;
-use bluegreen_sim::{DeploymentGroup, PendingInvocation, SimulatedAccount};
+use bluegreen_sim::{DeploymentGroup, Faults, PendingInvocation, SimulatedAccount};
 use serde_json::{Value, json};
 
 use crate::updates::Answered;
@@ -194,6 +194,11 @@ impl Shop {
     /// Returns the store as it is now.
     pub(crate) async fn store(&self) -> Store {
         Store::open(self.storage(), &self.file.name).await.unwrap().unwrap()
+    }
+
+    /// Lets something go wrong with calls from now on, and nothing else.
+    pub(crate) fn befall(&self, rule: &str) {
+        self.account.set_faults(Faults::none().with(rule.parse().unwrap()));
     }
 
     /// Returns the stack that the pointer names.
