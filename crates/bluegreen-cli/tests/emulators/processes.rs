@@ -16,6 +16,10 @@ use crate::{
 const LEASE: Duration = Duration::from_secs(3);
 const LEASE_TEXT: &str = "3s";
 
+/// How long the leases of many processes at once live. The emulator answers one call after the other: a shorter one
+/// would end while its renewal waits for its turn.
+const LONGER_LEASE: &str = "9s";
+
 /// How many times a process is killed.
 const KILLS: u32 = 10;
 
@@ -154,7 +158,7 @@ async fn pairs(test: &str, in_table: bool, hold: &'static str) {
     for number in 0..PAIRS {
         let mut shop = Shop::new(&format!("{test}-{number}")).await;
         if in_table {
-            shop.store_in_table(LEASE_TEXT).await;
+            shop.store_in_table(LONGER_LEASE).await;
         }
         shop.adopt().await;
         shop.write_file(hold);

@@ -91,18 +91,20 @@ async fn a_deployment_that_codedeploy_rolls_back_by_itself_takes_the_release_bac
 
 #[tokio::test(start_paused = true)]
 async fn a_failure_after_the_pointer_has_moved_fails_no_hook() {
-    let shop = shop().await.scheduled();
-    shop.befall("cloudwatch:EnableAlarmActions: deny*always");
+    for failure in ["deny", "timeout"] {
+        let shop = shop().await.scheduled();
+        shop.befall(&format!("cloudwatch:EnableAlarmActions: {failure}*always"));
 
-    let id = shop.deploy("web", B).await;
-    let ended = shop.until_ended(&id).await;
-    let (promoted, open) = (shop.active().await, shop.release().await.is_some());
-    shop.account.set_faults(Faults::none());
-    shop.until_over().await;
+        let id = shop.deploy("web", B).await;
+        let ended = shop.until_ended(&id).await;
+        let (promoted, open) = (shop.active().await, shop.release().await.is_some());
+        shop.account.set_faults(Faults::none());
+        shop.until_over().await;
 
-    assert_eq!((ended.as_str(), promoted), ("Succeeded", B));
-    assert!(open, "promote is not done without the alarms");
-    assert_eq!(shop.outcomes().await, [Some(Outcome::Done)]);
+        assert_eq!((ended.as_str(), promoted), ("Succeeded", B), "{failure}");
+        assert!(open, "promote is not done without the alarms: {failure}");
+        assert_eq!(shop.outcomes().await, [Some(Outcome::Done)], "{failure}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
