@@ -2,8 +2,9 @@
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    // What Rust links with there is LLD. Zig, which links for other processors, takes none of it.
-    if told("TARGET") == "x86_64-unknown-linux-gnu" && told("OPT_LEVEL") == "z" {
+    // What Rust links with there by itself is LLD. Zig, which links for other processors, takes none of it.
+    let is_lld = told("TARGET") == "x86_64-unknown-linux-gnu" && told("RUSTC_LINKER").is_empty();
+    if is_lld && told("OPT_LEVEL") == "z" {
         // The SDK's crates are full of functions that are alike to the byte, and of more that are alike in parts: side by
         // side these take a tenth less in the package.
         println!("cargo::rustc-link-arg-bin=bootstrap=-Wl,--icf=all");

@@ -8,7 +8,7 @@ use crate::{
     cargo,
     emulators::Emulators,
     package::{self, PROGRAM, Wanted},
-    python, shop,
+    shop,
 };
 
 /// What is measured.
@@ -55,9 +55,7 @@ fn of_hook(root: &Path) -> Result<()> {
     package::run(root, &Wanted::FOR_THIS_MACHINE)?;
     let folder = root.join("target/lambda/host");
     let package = folder.join(format!("{PROGRAM}.zip"));
-    // What is measured is what was packed.
-    let python = python::install(root, &python::CARGO_LAMBDA)?;
-    cargo::run(python.module("zipfile", false).arg("-e").arg(&package).arg(&folder))?;
+    // What is measured is what was packed: it was taken out of its package to be looked at.
     let bootstrap = folder.join(PROGRAM);
     // Python's archives forget who may run what they have.
     cargo::run(Command::new("chmod").arg("755").arg(&bootstrap))?;

@@ -19,19 +19,22 @@ const PROFILE: &str = "hook";
 /// The program, as Lambda's runtime `provided.al2023` wants it to be called.
 pub(crate) const PROGRAM: &str = "bootstrap";
 
-/// The largest package that is let pass, in bytes. What is aimed at is 5 MB, which `cargo xtask bench hook` asks for.
-pub(crate) const LARGEST: u64 = 6_500_000;
+/// The largest package that is let pass, in bytes, of those that are not linked by Zig: it cannot sort what it links.
+pub(crate) const LARGEST: u64 = 5_000_000;
 
-/// What is packed: for whom, and with which services. Without a processor, for arm64.
+/// The version of glibc that `provided.al2023` has.
+const GLIBC: u32 = 34;
+
+/// What is packed: for whom, and with which services. Without a processor, for x86_64.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Wanted {
-    /// For functions with the architecture `arm64`, as the template of examples/hook says.
-    #[arg(long)]
-    arm64: bool,
-    /// For functions with the architecture `x86_64`.
+    /// For functions with the architecture `x86_64`, as the template of examples/hook says.
     #[arg(long)]
     x86_64: bool,
-    /// For this machine, without another linker: what continuous integration runs.
+    /// For functions with the architecture `arm64`.
+    #[arg(long)]
+    arm64: bool,
+    /// For this machine, whatever its processor: what continuous integration runs.
     #[arg(long)]
     host: bool,
     /// Only these services, with commas (`aurora,ecs,sqs`): a smaller package.
@@ -42,8 +45,8 @@ pub(crate) struct Wanted {
 /// A processor that a package is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Processor {
-    Arm64,
     X86,
+    Arm64,
     Host,
 }
 
@@ -70,16 +73,16 @@ impl Processor {
 impl Wanted {
     /// What continuous integration packs.
     pub(crate) const FOR_THIS_MACHINE: Self =
-        Self { arm64: false, x86_64: false, host: true, features: None };
+        Self { x86_64: false, arm64: false, host: true, features: None };
 
     fn processors(&self) -> Vec<Processor> {
         let all = [
-            (self.arm64, Processor::Arm64),
             (self.x86_64, Processor::X86),
+            (self.arm64, Processor::Arm64),
             (self.host, Processor::Host),
         ];
         let asked: Vec<_> = all.into_iter().filter(|it| it.0).map(|it| it.1).collect();
-        if asked.is_empty() { vec![Processor::Arm64] } else { asked }
+        if asked.is_empty() { vec![Processor::X86] } else { asked }
     }
 }
 
@@ -87,9 +90,11 @@ impl Wanted {
 ///
 /// # Errors
 ///
-/// When the standard library of a processor is not there, the hook does not build, or a package is too large.
+/// When the standard library of a processor is not there, the hook does not build, a package is too large, or its program
+/// would not start in Lambda.
 pub(crate) fn run(root: &Path, wanted: &Wanted) -> Result<()> {
     let sysroot = cargo::output(Command::new("rustc").args(["--print", "sysroot"]))?;
+    let machine = cargo::output(Command::new("rustc").args(["--print", "host-tuple"]))?;
     for processor in wanted.processors() {
         // cargo-lambda would install it without being asked.
         if let Some(triple) = processor.triple() {
@@ -98,7 +103,10 @@ pub(crate) fn run(root: &Path, wanted: &Wanted) -> Result<()> {
     }
     let python = python::install(root, &python::CARGO_LAMBDA)?;
     for processor in wanted.processors() {
-        let package = build(root, &python, processor, wanted.features.as_deref())?;
+        // For others cargo-lambda links with Zig, which knows the libraries of other processors.
+        let own = processor.triple().is_none_or(|it| it == machine.trim());
+        let arguments = arguments(processor, own, wanted.features.as_deref());
+        let package = build(root, &python, processor, &arguments)?;
         let shown = package.strip_prefix(root).unwrap_or(&package);
         let zipped = fs::metadata(&package).context("looking at the package")?.len();
         let listed = cargo::output(python.module("zipfile", false).arg("-l").arg(&package))?;
@@ -111,9 +119,19 @@ pub(crate) fn run(root: &Path, wanted: &Wanted) -> Result<()> {
             megabytes(zipped),
             megabytes(whole)
         );
-        check_size(shown, zipped)?;
+        if own {
+            check_size(shown, zipped)?;
+        }
+        check_glibc(shown, &program(&python, &package)?)?;
     }
     Ok(())
+}
+
+/// Takes the program out of a package.
+fn program(python: &Python, package: &Path) -> Result<Vec<u8>> {
+    let folder = package.parent().context("a package is in a folder")?;
+    cargo::run(python.module("zipfile", false).arg("-e").arg(package).arg(folder))?;
+    fs::read(folder.join(PROGRAM)).context("reading the program")
 }
 
 fn check_library(sysroot: &Path, triple: &str) -> Result<()> {
@@ -129,23 +147,25 @@ fn build(
     root: &Path,
     python: &Python,
     processor: Processor,
-    features: Option<&str>,
+    arguments: &[&str],
 ) -> Result<PathBuf> {
     let folder = root.join("target/lambda").join(processor.folder());
     let mut build = python.run("cargo-lambda")?;
-    build.current_dir(root).args(arguments(processor, features)).arg("--lambda-dir").arg(&folder);
+    build.current_dir(root).args(arguments).arg("--lambda-dir").arg(&folder);
     cargo::forget_own(&mut build);
     cargo::run(&mut build)?;
     Ok(folder.join(format!("{PROGRAM}.zip")))
 }
 
-fn arguments(processor: Processor, features: Option<&str>) -> Vec<&str> {
+fn arguments(processor: Processor, own: bool, features: Option<&str>) -> Vec<&str> {
     let mut arguments = vec!["lambda", "build", "--locked", "--skip-target-check"];
     arguments.extend(["--profile", PROFILE, "--package", "bluegreen-hook", "--bin", PROGRAM]);
     arguments.extend(["--output-format", "zip", "--flatten", PROGRAM]);
-    match processor.triple() {
-        Some(triple) => arguments.extend(["--target", triple]),
-        None => arguments.extend(["--compiler", "cargo"]),
+    if let Some(triple) = processor.triple() {
+        arguments.extend(["--target", triple]);
+    }
+    if own {
+        arguments.extend(["--compiler", "cargo"]);
     }
     if let Some(features) = features {
         // The binary itself, and the stack file from Parameter Store, which every package has.
@@ -175,6 +195,22 @@ fn check_size(package: &Path, zipped: u64) -> Result<()> {
     Ok(())
 }
 
+/// Refuses a program that wants a later glibc than Lambda has: it was linked on a later system.
+fn check_glibc(package: &Path, program: &[u8]) -> Result<()> {
+    const VERSION: &[u8] = b"GLIBC_2.";
+    let versions = program.windows(VERSION.len() + 2).filter_map(|it| {
+        let (name, minor) = it.split_at(VERSION.len());
+        if name == VERSION { std::str::from_utf8(minor).ok()?.parse().ok() } else { None }
+    });
+    let newest: u32 = versions.max().unwrap_or_default();
+    ensure!(
+        newest <= GLIBC,
+        "{} wants glibc 2.{newest}, and Lambda has 2.{GLIBC}: build it on a system of that age, such as Amazon Linux 2023",
+        package.display()
+    );
+    Ok(())
+}
+
 /// Writes bytes as megabytes, as AWS counts them in a package.
 pub(crate) fn megabytes(bytes: u64) -> String {
     format!("{}.{:02} MB", bytes / 1_000_000, bytes % 1_000_000 / 10_000)
@@ -184,14 +220,14 @@ pub(crate) fn megabytes(bytes: u64) -> String {
 mod tests {
     use super::*;
 
-    const NOTHING: Wanted = Wanted { arm64: false, x86_64: false, host: false, features: None };
+    const NOTHING: Wanted = Wanted { x86_64: false, arm64: false, host: false, features: None };
 
     #[test]
     fn without_a_processor_the_package_is_what_the_template_asks_for() {
-        assert_eq!(NOTHING.processors(), [Processor::Arm64]);
+        assert_eq!(NOTHING.processors(), [Processor::X86]);
         assert_eq!(Wanted::FOR_THIS_MACHINE.processors(), [Processor::Host]);
         let both = Wanted { x86_64: true, arm64: true, ..NOTHING };
-        assert_eq!(both.processors(), [Processor::Arm64, Processor::X86]);
+        assert_eq!(both.processors(), [Processor::X86, Processor::Arm64]);
     }
 
     #[test]
@@ -210,11 +246,13 @@ mod tests {
 
     #[test]
     fn a_package_for_another_processor_is_never_built_with_the_linker_of_this_one() {
-        let here = arguments(Processor::Host, None);
-        let there = arguments(Processor::Arm64, Some("sqs"));
+        let here = arguments(Processor::Host, true, None);
+        let named = arguments(Processor::X86, true, None);
+        let there = arguments(Processor::Arm64, false, Some("sqs"));
 
         assert!(here.windows(2).any(|it| it == ["--compiler", "cargo"]), "{here:?}");
         assert!(!here.contains(&"--no-default-features"), "{here:?}");
+        assert!(named.ends_with(&["--target", "x86_64-unknown-linux-gnu", "--compiler", "cargo"]));
         assert!(there.windows(2).any(|it| it == ["--target", "aarch64-unknown-linux-gnu"]));
         let features = ["--features", "lambda-runtime,ssm", "--features", "sqs"];
         assert!(
@@ -244,8 +282,18 @@ mod tests {
 
         assert_eq!(
             err.to_string(),
-            "target/lambda/arm64/bootstrap.zip has 6.51 MB, more than 6.50 MB"
+            "target/lambda/arm64/bootstrap.zip has 5.01 MB, more than 5.00 MB"
         );
         assert!(check_size(package, LARGEST).is_ok());
+    }
+
+    #[test]
+    fn a_program_that_wants_a_later_glibc_than_lambda_has_fails_with_both_versions() {
+        let package = Path::new("target/lambda/x86_64/bootstrap.zip");
+        let check = |program: &[u8]| check_glibc(package, program).map_err(|it| it.to_string());
+
+        assert_eq!(check(b"\0GLIBC_2.2.5\0GLIBC_2.34\0GLIBC_2.17\0GLIBC_2."), Ok(()));
+        let err = check(b"\0GLIBC_2.34\0GLIBC_2.38\0").unwrap_err();
+        assert!(err.contains("wants glibc 2.38, and Lambda has 2.34"), "{err}");
     }
 }
