@@ -7,7 +7,7 @@ use yaml_rust2::{
     scanner::TScalarStyle,
 };
 
-/// Reads the first document of a text; `None` when that is no YAML, has an alias, or keys that are no text.
+/// Reads the first document of a text; `None` when that is no YAML, has an alias, or keys that are no text or there twice.
 ///
 /// Aliases are refused, since few of them can stand for more than a memory holds. Every value is a text, but for those
 /// that are left out.
@@ -37,9 +37,8 @@ impl Tree {
         match self.open.last_mut() {
             Some(Open::Sequence(values)) => values.push(value),
             Some(Open::Mapping(values, key)) => match (key.take(), value) {
-                (Some(key), value) => {
-                    values.insert(key, value);
-                }
+                // CodeDeploy may take the other of two values.
+                (Some(key), value) => self.is_refused |= values.insert(key, value).is_some(),
                 (None, Value::String(text)) => *key = Some(text),
                 (None, _) => self.is_refused = true,
             },
@@ -88,7 +87,7 @@ mod tests {
 
     #[test]
     fn aliases_keys_that_are_no_text_and_what_is_no_yaml_are_refused() {
-        for text in ["a: &x 1\nb: *x\n", "[1]: 2", "password: [", "a: b: c", ""] {
+        for text in ["a: &x 1\nb: *x\n", "[1]: 2", "password: [", "a: b: c", "a: 1\na: 2\n", ""] {
             assert_eq!(parse(text), None, "{text}");
         }
     }
