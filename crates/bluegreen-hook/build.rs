@@ -4,7 +4,9 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     // What Rust links with there by itself is LLD. Zig, which links for other processors, takes none of it.
     let is_lld = told("TARGET") == "x86_64-unknown-linux-gnu" && told("RUSTC_LINKER").is_empty();
-    if is_lld && told("OPT_LEVEL") == "z" {
+    let flags = told("CARGO_ENCODED_RUSTFLAGS");
+    let is_chosen = flags.contains("fuse-ld") || flags.contains("linker");
+    if is_lld && !is_chosen && told("OPT_LEVEL") == "z" {
         // The SDK's crates are full of functions that are alike to the byte, and of more that are alike in parts: side by
         // side these take a tenth less in the package.
         println!("cargo::rustc-link-arg-bin=bootstrap=-Wl,--icf=all");

@@ -19,8 +19,12 @@ const PROFILE: &str = "hook";
 /// The program, as Lambda's runtime `provided.al2023` wants it to be called.
 pub(crate) const PROGRAM: &str = "bootstrap";
 
-/// The largest package that is let pass, in bytes, of those that are not linked by Zig: it cannot sort what it links.
+/// The largest package that is let pass, in bytes, of those whose code is sorted to be packed. All others are a sixth
+/// larger.
 pub(crate) const LARGEST: u64 = 5_000_000;
+
+/// What Rust calls the processor and the system on which it is: build.rs of the hook does it where LLD links.
+const SORTED: &str = "x86_64-unknown-linux-gnu";
 
 /// The version of glibc that `provided.al2023` has.
 const GLIBC: u32 = 34;
@@ -90,8 +94,7 @@ impl Wanted {
 ///
 /// # Errors
 ///
-/// When the standard library of a processor is not there, the hook does not build, a package is too large, or its program
-/// would not start in Lambda.
+/// When the standard library of a processor is not there, the hook does not build, or a package is too large.
 pub(crate) fn run(root: &Path, wanted: &Wanted) -> Result<()> {
     let sysroot = cargo::output(Command::new("rustc").args(["--print", "sysroot"]))?;
     let machine = cargo::output(Command::new("rustc").args(["--print", "host-tuple"]))?;
@@ -105,8 +108,17 @@ pub(crate) fn run(root: &Path, wanted: &Wanted) -> Result<()> {
     for processor in wanted.processors() {
         // For others cargo-lambda links with Zig, which knows the libraries of other processors.
         let own = processor.triple().is_none_or(|it| it == machine.trim());
-        let arguments = arguments(processor, own, wanted.features.as_deref());
-        let package = build(root, &python, processor, &arguments)?;
+        let features = wanted.features.as_deref();
+        let mut package = build(root, &python, processor, &arguments(processor, own, features))?;
+        let mut sorted = own && machine.trim() == SORTED;
+        let glibc = newest_glibc(&program(&python, &package)?);
+        if own && processor.triple().is_some() && glibc > GLIBC {
+            println!(
+                "it would want glibc 2.{glibc}, and Lambda has 2.{GLIBC}: linking it with Zig"
+            );
+            package = build(root, &python, processor, &arguments(processor, false, features))?;
+            sorted = false;
+        }
         let shown = package.strip_prefix(root).unwrap_or(&package);
         let zipped = fs::metadata(&package).context("looking at the package")?.len();
         let listed = cargo::output(python.module("zipfile", false).arg("-l").arg(&package))?;
@@ -119,10 +131,9 @@ pub(crate) fn run(root: &Path, wanted: &Wanted) -> Result<()> {
             megabytes(zipped),
             megabytes(whole)
         );
-        if own {
+        if sorted {
             check_size(shown, zipped)?;
         }
-        check_glibc(shown, &program(&python, &package)?)?;
     }
     Ok(())
 }
@@ -195,20 +206,15 @@ fn check_size(package: &Path, zipped: u64) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a program that wants a later glibc than Lambda has: it was linked on a later system.
-fn check_glibc(package: &Path, program: &[u8]) -> Result<()> {
+/// Returns the version 2.x of glibc that a program wants at least. On a later system than Lambda's it may be a later one
+/// than Lambda has.
+fn newest_glibc(program: &[u8]) -> u32 {
     const VERSION: &[u8] = b"GLIBC_2.";
     let versions = program.windows(VERSION.len() + 2).filter_map(|it| {
         let (name, minor) = it.split_at(VERSION.len());
         if name == VERSION { std::str::from_utf8(minor).ok()?.parse().ok() } else { None }
     });
-    let newest: u32 = versions.max().unwrap_or_default();
-    ensure!(
-        newest <= GLIBC,
-        "{} wants glibc 2.{newest}, and Lambda has 2.{GLIBC}: build it on a system of that age, such as Amazon Linux 2023",
-        package.display()
-    );
-    Ok(())
+    versions.max().unwrap_or_default()
 }
 
 /// Writes bytes as megabytes, as AWS counts them in a package.
@@ -288,12 +294,10 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_wants_a_later_glibc_than_lambda_has_fails_with_both_versions() {
-        let package = Path::new("target/lambda/x86_64/bootstrap.zip");
-        let check = |program: &[u8]| check_glibc(package, program).map_err(|it| it.to_string());
+    fn the_newest_glibc_that_a_program_wants_is_read() {
+        let program = b"\0GLIBC_2.2.5\0GLIBC_2.34\0GLIBC_2.17\0GLIBC_2.";
 
-        assert_eq!(check(b"\0GLIBC_2.2.5\0GLIBC_2.34\0GLIBC_2.17\0GLIBC_2."), Ok(()));
-        let err = check(b"\0GLIBC_2.34\0GLIBC_2.38\0").unwrap_err();
-        assert!(err.contains("wants glibc 2.38, and Lambda has 2.34"), "{err}");
+        assert_eq!(newest_glibc(program), 34);
+        assert_eq!(newest_glibc(b"static"), 0);
     }
 }
