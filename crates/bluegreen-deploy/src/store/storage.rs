@@ -38,7 +38,7 @@ pub trait Storage: fmt::Debug + Send + Sync {
     /// Records that cannot be read, or that are not what was written: named, and never repaired by guessing.
     async fn read(&self, prefix: &str) -> Result<Records>;
 
-    /// Makes all `changes` or none of them, if `lease` is still in force.
+    /// Makes all `changes` or none of them, if `lease` is still in force, which it renews: others see a sign of life.
     ///
     /// A write whose first try has succeeded although its answer was lost is recognised as one's own.
     ///
