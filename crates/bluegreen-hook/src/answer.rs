@@ -15,7 +15,7 @@ pub use self::{
 
 /// How a piece of work ended.
 #[derive(Debug, PartialEq, Eq)]
-enum Ended<T> {
+pub(crate) enum Ended<T> {
     /// It came to its end.
     With(T),
     /// It failed, or panicked: why, as a fragment.
@@ -28,7 +28,7 @@ enum Ended<T> {
 ///
 /// Work is dropped where it waits: one that never waits cannot be ended. A panic is caught, that of
 /// dropping it included, unless the program was built to abort on a panic.
-async fn run<T, E: Into<BoxError>>(
+pub(crate) async fn run<T, E: Into<BoxError>>(
     left: Duration,
     work: impl Future<Output = Result<T, E>>,
 ) -> Ended<T> {

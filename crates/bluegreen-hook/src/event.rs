@@ -185,8 +185,21 @@ fn records(value: &Value) -> Result<Event, UnknownEvent> {
         #[serde(rename = "Sns")]
         sns: SnsMessage,
     }
-    let records: Vec<Record> = read(value, "SNS's `Records`")?;
-    Ok(Event::Sns(records.into_iter().map(|it| it.sns).collect()))
+    let records: Vec<Value> = read(value, "SNS's `Records`")?;
+    let (mut messages, mut bad) = (Vec::new(), None);
+    for record in &records {
+        match read::<Record>(record, "a record of SNS") {
+            Ok(record) => messages.push(record.sns),
+            Err(err) => {
+                tracing::error!("{err}");
+                bad = bad.or(Some(err));
+            }
+        }
+    }
+    match bad {
+        Some(err) if messages.is_empty() => Err(err),
+        _ => Ok(Event::Sns(messages)),
+    }
 }
 
 fn state_change(fields: &Map<String, Value>) -> Result<Event, UnknownEvent> {
@@ -314,10 +327,8 @@ mod tests {
     fn messages_of_topics_are_read_each_by_itself() {
         let record = json!({ "Sns": { "TopicArn": "arn", "MessageId": "1", "Message": "text" } });
 
-        let Event::Sns(messages) = Event::parse(&json!({ "Records": [record, record] })).unwrap()
-        else {
-            panic!()
-        };
+        let event = json!({ "Records": [record, { "Sns": { "Message": 7 } }, record] });
+        let Event::Sns(messages) = Event::parse(&event).unwrap() else { panic!() };
 
         assert_eq!(messages.len(), 2);
         assert_eq!(messages[0].message, "text");

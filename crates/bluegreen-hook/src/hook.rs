@@ -31,7 +31,7 @@ use serde_json::Value;
 
 pub use self::hand_over::{AwsSuccessor, MOST_HAND_OVERS, Successor};
 use crate::{
-    answer::{self, AnswerError},
+    answer::{self, AnswerError, EcsStatus},
     configuration::{Configuration, ConfigurationError},
     event::{Event, HandOver, UnknownEvent},
     invocation::Invocation,
@@ -112,7 +112,7 @@ impl Hook {
             Event::Ecs(event) => {
                 let work = self.stage(&event, invocation);
                 let answer = Box::pin(answer::ecs(&event, invocation, work)).await;
-                self.count("ecs", &format!("{:?}", answer.status()), invocation);
+                self.count("ecs", word(answer.status()), invocation);
                 serde_json::to_value(answer).map_err(HookError::Unwritten)
             }
             Event::Reconcile => Box::pin(self.reconcile(invocation)).await,
@@ -196,5 +196,14 @@ impl HookError {
             }
             _ => false,
         }
+    }
+}
+
+/// Returns the word for an answer that metrics have for it, whoever is answered.
+fn word(status: EcsStatus) -> &'static str {
+    match status {
+        EcsStatus::Succeeded => "succeeded",
+        EcsStatus::Failed => "failed",
+        EcsStatus::InProgress => "later",
     }
 }

@@ -22,6 +22,8 @@ const LOOK: Duration = Duration::from_secs(5);
 pub(super) enum Act {
     /// Prepares the standby; where that has been done before, a look that takes seconds.
     Prepare,
+    /// Writes down only that the hook is at work, which then looks at what the platform has started.
+    Bind,
     /// Tests it.
     Test,
     /// Asks what speaks against moving production there, once in a deployment.
@@ -59,6 +61,7 @@ impl Session<'_> {
         }
         match act {
             Act::Prepare => self.run(store, to, Phase::Prepare, Phase::Prepare).await,
+            Act::Bind => Ok(Progress::Done),
             Act::Test => self.run(store, to, Phase::Prepare, Phase::Test).await,
             Act::Guardrails => self.guardrails(store, to, mover, participant).await,
             Act::Promote => self.promote(store, to, mover).await,

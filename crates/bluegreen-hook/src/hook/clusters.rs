@@ -95,7 +95,14 @@ impl Session<'_> {
         let state = toolkit.cluster_state(stack).await?;
         if state != ClusterState::Available {
             tracing::info!(cluster, %state, "it is stopped again when it is up");
-            return Ok(());
+            return match why {
+                ClusterStart::ByAws => Ok(()),
+                // Nobody tells of it once more: the message has to come again.
+                ClusterStart::Up => {
+                    let what = format!("the stop of cluster `{cluster}`, which is {state}");
+                    Err(bluegreen_core::Error::Interrupted { what }.into())
+                }
+            };
         }
         let report =
             Box::pin(self.engine.step(store, "aurora.stop", stack, Some(&database.name))).await?;

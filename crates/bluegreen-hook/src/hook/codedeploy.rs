@@ -11,13 +11,19 @@ use super::{
     session::{Session, told},
 };
 use crate::{
-    answer::{self, Answer},
+    answer::{self, Answer, Ended},
     event::HandOver,
     invocation::Invocation,
 };
 
 /// How long handing over may take, before the answer has to be given.
 const TO_HAND_OVER: Duration = Duration::from_secs(5);
+
+/// How long giving the answer may take.
+const TO_ANSWER: Duration = Duration::from_millis(500);
+
+/// The lifecycle event at which production has moved. At those before it has not.
+const LAST_EVENT: &str = "AfterAllowTraffic";
 
 /// The time between two looks at what nobody knows for now.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -50,8 +56,10 @@ impl Hook {
         let event = work.hook.clone();
         let done = self.in_time(&work, invocation);
         let reported =
-            answer::codedeploy(self.codedeploy().as_ref(), event, invocation, done).await?;
-        self.count("codedeploy", &reported.answer.to_string(), invocation);
+            answer::codedeploy(self.codedeploy().as_ref(), event, invocation, done).await;
+        let outcome = reported.as_ref().map_or("unreported".to_owned(), |it| it.answer.to_string());
+        self.count("codedeploy", &outcome, invocation);
+        let reported = reported?;
         Ok(json!({ "reported": reported.answer.to_string(), "was-over": reported.was_over }))
     }
 
@@ -59,21 +67,40 @@ impl Hook {
     /// nothing is answered as failed.
     async fn in_time(&self, work: &HandOver, invocation: &Invocation) -> Result<Answer, HookError> {
         let limit = invocation.left_for_work().saturating_sub(TO_HAND_OVER);
-        let worked = tokio::time::timeout(limit, self.until_known(work, invocation)).await;
+        // What each of them keeps while it waits is large.
+        let worked = Box::pin(async {
+            let worked = self.until_known(work, invocation).await;
+            worked.map_err(|err| err.to_string())
+        });
+        let worked = answer::run(limit, worked).await;
+        let left = invocation.left_for_work().saturating_sub(TO_ANSWER);
+        // A hook that nobody is at work on is found by the reconciler.
+        let answered = Box::pin(self.answer_to(worked, work, invocation));
+        let answered = tokio::time::timeout(left, answered).await;
+        Ok(answered.unwrap_or(Answer::Later))
+    }
+
+    /// Answers what was worked, or hands it over.
+    async fn answer_to(
+        &self,
+        worked: Ended<Worked>,
+        work: &HandOver,
+        invocation: &Invocation,
+    ) -> Answer {
         let answer = match worked {
-            Ok(Ok(Worked::Answer(answer))) => answer,
-            Ok(Ok(Worked::Unfinished { waits, is_late })) => {
+            Ended::With(Worked::Answer(answer)) => answer,
+            Ended::With(Worked::Unfinished { waits, is_late }) => {
                 self.hand_over(work, &waits, is_late, invocation).await
             }
-            Ok(Err(err)) => Answer::Failed(err.to_string()),
-            Err(_) => self.hand_over(work, "AWS to answer", false, invocation).await,
+            Ended::Failed(reason) => Answer::Failed(reason),
+            Ended::OutOfTime => self.hand_over(work, "AWS to answer", false, invocation).await,
         };
-        let Answer::Failed(reason) = answer else { return Ok(answer) };
+        let Answer::Failed(reason) = answer else { return answer };
         let promoted = async {
             let session = Session::open(self, invocation).await?;
             Ok::<_, HookError>(session.has_promoted(&work.hook.deployment_id).await?)
         };
-        Ok(match promoted.await {
+        match promoted.await {
             Ok(true) => {
                 tracing::error!(
                     reason,
@@ -86,8 +113,19 @@ impl Hook {
             Err(err) if err.is_transient() && work.count < MOST_HAND_OVERS => {
                 self.hand_over(work, &err.to_string(), false, invocation).await
             }
-            Err(_) => Answer::Failed(reason),
-        })
+            Err(_) => match self.shown(&work.hook.deployment_id).await {
+                Ok(shown) if shown.as_ref().is_none_or(|it| it.name != LAST_EVENT) => {
+                    Answer::Failed(reason)
+                }
+                _ => {
+                    tracing::error!(
+                        reason,
+                        "whether production has moved is not known: the hook is not failed"
+                    );
+                    Answer::Later
+                }
+            },
+        }
     }
 
     /// Does the work; what cannot be known for now is looked at again.

@@ -1,6 +1,6 @@
 //! The hooks of deployments that ECS runs itself: what is done at which stage.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bluegreen_core::StackReference;
 use bluegreen_deploy::{EcsTraffic, Error, Mover, Store};
@@ -15,10 +15,16 @@ use super::{
     session::{Progress, Session},
 };
 use crate::{
-    answer::{Direction, EcsAnswer, direction},
+    answer::{self, Direction, EcsAnswer, Ended, direction},
     event::EcsHook,
     invocation::Invocation,
 };
+
+/// The stage at which production has moved. At those before it has not.
+const LAST_STAGE: &str = "POST_PRODUCTION_TRAFFIC_SHIFT";
+
+/// How long a look whether production has moved may take, before the answer has to be given.
+const TO_LOOK: Duration = Duration::from_secs(5);
 
 /// How soon ECS is asked to call again when it does not show the stage yet that it calls for.
 const TO_BE_SHOWN: Duration = Duration::from_secs(10);
@@ -59,14 +65,19 @@ impl Hook {
             let details = json!({ "waits-for": [what] });
             EcsAnswer::InProgress { call_back: CALL_AGAIN, details }
         };
-        let failed = match self.stage_of(event, invocation).await {
-            Err(err) if err.is_transient() => {
+        let limit = invocation.left_for_work().saturating_sub(TO_LOOK);
+        // What it keeps while it waits is large.
+        let worked =
+            Box::pin(async { Ok::<_, Infallible>(self.stage_of(event, invocation).await) });
+        let failed = match answer::run(limit, worked).await {
+            Ended::With(Err(err)) if err.is_transient() => {
                 tracing::warn!("ECS is asked to call again: {err}");
                 return Ok(again("AWS to answer".to_owned()));
             }
-            Err(err) => err.to_string(),
-            Ok(EcsAnswer::Failed(reason)) => reason,
-            Ok(answer) => return Ok(answer),
+            Ended::OutOfTime => return Ok(again("AWS to answer".to_owned())),
+            Ended::With(Err(err)) => err.to_string(),
+            Ended::With(Ok(EcsAnswer::Failed(reason))) | Ended::Failed(reason) => reason,
+            Ended::With(Ok(answer)) => return Ok(answer),
         };
         let promoted = async {
             let session = Session::open(self, invocation).await?;
@@ -80,7 +91,8 @@ impl Hook {
                 );
                 EcsAnswer::Succeeded
             }
-            Err(err) if err.is_transient() => again(failed),
+            // At the stages before, production has not moved.
+            Err(err) if err.is_transient() || event.lifecycle_stage == LAST_STAGE => again(failed),
             Ok(false) | Err(_) => EcsAnswer::Failed(failed),
         })
     }
@@ -190,6 +202,10 @@ impl Session<'_> {
             session.await_arrival(mover, to).await?;
         }
         let work = async |store: &Store| {
+            let shown = traffic.toolkit().service_deployment(deployment).await?;
+            if shown.is_none_or(|it| it.status.has_ended() || it.rolls_back) {
+                return Ok(Progress::Over);
+            }
             match session.part(store, known).await? {
                 Part::Release(again) if again == to => {}
                 Part::Refused(reasons) => return Ok(Progress::Failed(reasons)),
@@ -272,7 +288,7 @@ fn stage(name: &str) -> Stage {
         "POST_SCALE_UP" => Stage::Binding,
         "POST_TEST_TRAFFIC_SHIFT" => Stage::Act(Act::Test),
         "PRE_PRODUCTION_TRAFFIC_SHIFT" => Stage::Act(Act::Guardrails),
-        "POST_PRODUCTION_TRAFFIC_SHIFT" => Stage::Act(Act::Promote),
+        LAST_STAGE => Stage::Act(Act::Promote),
         "RECONCILE_SERVICE" | "TEST_TRAFFIC_SHIFT" | "PRODUCTION_TRAFFIC_SHIFT" => Stage::Nothing,
         _ => {
             tracing::warn!(stage = name, "nobody knows this stage: nothing is done at it");

@@ -108,10 +108,18 @@ impl Hook {
                 answer(Answer::Succeeded)
             }
             Part::Refused(reasons) => answer(Answer::Failed(reasons.join("; "))),
-            Part::Release(_) if running.name == "AfterInstall" => {
+            Part::Release(to) => {
+                let worked = session.take_part(work, &running, to, known, &traffic).await?;
+                if act(&traffic, &running.name) != Some(Act::Bind)
+                    || worked != Worked::Answer(Answer::Succeeded)
+                {
+                    return Ok(worked);
+                }
+                // Who has given the lease back makes no more calls.
+                let session = Session::open(self, invocation).await?;
+                let Some(traffic) = session.traffic_of(&deployment) else { return Ok(worked) };
                 session.binds_as_read(&traffic, &deployment, stack).await
             }
-            Part::Release(to) => session.take_part(work, &running, to, known, &traffic).await,
         }
     }
 }
@@ -128,6 +136,11 @@ impl Session<'_> {
         own.map(Arc::clone)
     }
 
+    /// Returns whether the function is for an event; without a word in its settings it is for all of them.
+    fn is_for(&self, event: &str) -> bool {
+        self.hook.settings.lifecycle_event.as_ref().is_none_or(|it| it == event)
+    }
+
     /// Asks CodeDeploy whether the event of a hook is running, and again while it shows none, or one that is over.
     async fn running(
         &self,
@@ -142,18 +155,7 @@ impl Session<'_> {
             let known = Participant::joined(known, id);
             let shown = self.hook.shown(id).await?;
             match shown {
-                // The function is for another event than this one.
-                Some(event)
-                    if self
-                        .hook
-                        .settings
-                        .lifecycle_event
-                        .as_ref()
-                        .is_some_and(|it| *it != event.name) =>
-                {
-                    return Ok(Running::Over);
-                }
-                Some(event) if known.can_be(run, &event.name) => {
+                Some(event) if self.is_for(&event.name) && known.can_be(run, &event.name) => {
                     return Ok(Running::Now(event, Box::new(store)));
                 }
                 Some(_) if known.hooks.contains_key(run) => return Ok(Running::Over),
@@ -245,6 +247,9 @@ impl Session<'_> {
                     Part::Release(_) | Part::None | Part::Back => return Ok(Progress::Done),
                 }
                 let participant = Participant::joined(Participant::of(store, mover.name())?, id);
+                if !participant.can_be(run_id, &running.name) {
+                    return Ok(Progress::Over);
+                }
                 let participant = participant.with_run(run_id, run.clone());
                 session.act(store, act, to, mover, &participant).await
             })
@@ -269,7 +274,7 @@ impl Session<'_> {
 impl Hook {
     /// Returns the lifecycle event that CodeDeploy shows as running. Where it does not answer and the function is for
     /// one event, that is taken to be it.
-    async fn shown(&self, id: &str) -> Result<Option<LifecycleEvent>, Error> {
+    pub(super) async fn shown(&self, id: &str) -> Result<Option<LifecycleEvent>, Error> {
         match (self.codedeploy().target(id).await, &self.settings.lifecycle_event) {
             (Ok(target), _) => Ok(target.and_then(|it| it.running)),
             (Err(err), Some(own)) if !err.is_transient() => {
@@ -298,6 +303,7 @@ fn opens(traffic: &CodeDeployTraffic, event: &str) -> bool {
 fn act(traffic: &CodeDeployTraffic, event: &str) -> Option<Act> {
     match event {
         "BeforeInstall" => Some(Act::Prepare),
+        "AfterInstall" => Some(Act::Bind),
         "AfterAllowTestTraffic" => Some(Act::Test),
         "BeforeAllowTraffic" => Some(Act::Guardrails),
         "AfterAllowTraffic" => Some(Act::Promote),

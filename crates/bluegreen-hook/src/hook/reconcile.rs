@@ -23,8 +23,10 @@ pub(super) const LAST_CALLED: &str = "reconciled";
 /// How a deployment of the platform stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Fate {
-    /// It has not ended.
-    UnderWay,
+    /// It has not ended: what.
+    UnderWay(String),
+    /// Nobody knows whether and how it has ended: why.
+    Unknown(String),
     /// It has ended well.
     Succeeded,
     /// It has failed, was stopped or taken back: why.
@@ -102,14 +104,23 @@ impl Session<'_> {
         let fates = self.fates(store).await?;
         let failed = fates.iter().find_map(|it| match it {
             Fate::Failed(reason) => Some(reason.clone()),
-            Fate::UnderWay | Fate::Succeeded => None,
+            Fate::UnderWay(_) | Fate::Unknown(_) | Fate::Succeeded => None,
         });
-        match failed {
-            Some(reason) => self.after_failure(store, &release, &reason).await,
-            None if fates.is_empty() => {
+        if let Some(reason) = failed {
+            return self.after_failure(store, &release, &reason).await;
+        }
+        for fate in &fates {
+            match fate {
+                Fate::UnderWay(what) => return Ok(Due::Nothing(format!("{what} has not ended"))),
+                Fate::Unknown(why) => return self.after_time(store, &release, why).await,
+                Fate::Failed(_) | Fate::Succeeded => {}
+            }
+        }
+        match fates.is_empty() {
+            true => {
                 self.after_time(store, &release, "no deployment takes part in the release").await
             }
-            None => self.after_success(store, &release).await,
+            false => self.after_success(store, &release).await,
         }
     }
 
@@ -121,7 +132,9 @@ impl Session<'_> {
             let id = known.deployment;
             let deployment = traffic.toolkit().deployment(&id).await?;
             fates.push(match deployment.status {
-                DeploymentStatus::UnderWay(_) => Fate::UnderWay,
+                DeploymentStatus::UnderWay(_) => {
+                    Fate::UnderWay(format!("CodeDeploy deployment {id}"))
+                }
                 DeploymentStatus::Succeeded => Fate::Succeeded,
                 DeploymentStatus::Failed => {
                     let why = deployment.error.unwrap_or_default();
@@ -136,16 +149,16 @@ impl Session<'_> {
             let Some(known) = Participant::of(store, traffic.name())? else { continue };
             let arn = known.deployment;
             let Some(deployment) = traffic.toolkit().service_deployment(&arn).await? else {
-                // It has not failed for that.
-                tracing::error!(
-                    deployment = arn,
-                    "ECS does not know it: how it ended is not known"
-                );
-                fates.push(Fate::UnderWay);
+                // It has not failed for that, nor succeeded.
+                fates.push(Fate::Unknown(format!(
+                    "ECS does not know the deployment `{arn}`: how it ended is not known"
+                )));
                 continue;
             };
             fates.push(match deployment.status {
-                ServiceDeploymentStatus::UnderWay(_) => Fate::UnderWay,
+                ServiceDeploymentStatus::UnderWay(_) => {
+                    Fate::UnderWay(format!("ECS deployment `{arn}`"))
+                }
                 ServiceDeploymentStatus::Successful => Fate::Succeeded,
                 status => Fate::Failed(format!("ECS deployment `{arn}` has ended as {status:?}")),
             });
@@ -195,7 +208,9 @@ impl Session<'_> {
     /// to the new one is lost by then, whatever is accepted: production has gone back already.
     async fn take_back_from(&self, store: &Store, release: &Release) -> Result<Due, Error> {
         let old = release.target.partner();
-        if self.platforms_on(release.target).await? != Some(old) {
+        // Without a platform the engine knows where traffic is.
+        let by_platform = !self.platform_movers().is_empty();
+        if by_platform && self.platforms_on(release.target).await? != Some(old) {
             return Ok(Due::Went(
                 "taking back",
                 Progress::Failed(vec![format!(

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bluegreen_core::StackReference::{A, B};
+use bluegreen_deploy::Outcome;
 use bluegreen_sim::{Change, Event};
 use serde_json::{Value, json};
 
@@ -47,12 +48,32 @@ async fn a_cluster_that_aws_starts_after_seven_days_is_stopped_again_when_it_is_
     shop.wait(Duration::from_secs(60)).await;
 
     shop.call(&of_rds("RDS-EVENT-0153", "orders-a")).await.unwrap();
+    let early = shop.call(&of_rds("RDS-EVENT-0151", "orders-a")).await;
+    assert!(early.is_err(), "it is not up, and nobody tells of it again: {early:?}");
     shop.wait(Duration::from_secs(3600)).await;
     shop.call(&of_rds("RDS-EVENT-0151", "orders-a")).await.unwrap();
     shop.wait(Duration::from_secs(3600)).await;
 
     assert_eq!(shop.cluster(A), "stopped");
     assert_eq!(shop.cluster(B), "available");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_that_no_platform_takes_part_in_is_taken_back_when_its_time_is_over() {
+    let shop = Shop::new("traffic = \"none\"\n").await;
+    shop.prepare(B).await;
+
+    let at_once = shop.reconcile().await;
+    shop.wait(Duration::from_secs(4 * 3600)).await;
+    let mut later = shop.reconcile().await;
+    while shop.release().await.is_some() {
+        assert!(later.contains("goes on at the next call"), "{later}");
+        later = shop.reconcile().await;
+    }
+
+    assert!(at_once.contains("no deployment takes part"), "{at_once}");
+    assert_eq!(shop.outcomes().await, [Some(Outcome::TakenBack)]);
+    assert_eq!((shop.cluster(A).as_str(), shop.cluster(B).as_str()), ("available", "stopped"));
 }
 
 #[tokio::test(start_paused = true)]

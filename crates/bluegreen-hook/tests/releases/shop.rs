@@ -9,14 +9,14 @@ use std::{
 use aws_sdk_codedeploy::types::{AppSpecContent, RevisionLocation, RevisionLocationType};
 use bluegreen_core::StackReference::{self, A};
 use bluegreen_deploy::{
-    DynamoDbStorage, Outcome, Owner, Pointer, Release, Storage, Store, stack_file::StackFile,
+    DynamoDbStorage, Outcome, Owner, Phase, Pointer, Release, Storage, Store, stack_file::StackFile,
 };
 use bluegreen_hook::{
     configuration::{Configuration, Parameter, Parameters, Source},
     hook::{Hook, HookError, Settings},
     invocation::Invocation,
 };
-use bluegreen_rehearsal::account;
+use bluegreen_rehearsal::{account, connect};
 use bluegreen_sim::{DeploymentGroup, Faults, PendingInvocation, SimulatedAccount};
 use serde_json::{Value, json};
 
@@ -194,6 +194,17 @@ impl Shop {
     /// Returns the store as it is now.
     pub(crate) async fn store(&self) -> Store {
         Store::open(self.storage(), &self.file.name).await.unwrap().unwrap()
+    }
+
+    /// Lets a person prepare a stack from the command line.
+    pub(crate) async fn prepare(&self, to: StackReference) {
+        let engine = connect(&self.file, &self.account, &self.account.sdk_config()).unwrap();
+        let owner = Owner { name: "a person".to_owned(), clock: self.account.clock() };
+        let store = Store::lock(self.storage(), "shop", &owner, |_, _| {}).await.unwrap().unwrap();
+        let plan = engine.plan(to).unwrap();
+        let prepared = engine.deploy(&store, &plan, Phase::Prepare).await.unwrap();
+        store.close().await.unwrap();
+        assert_eq!(prepared.outcome, Outcome::Done, "{prepared:?}");
     }
 
     /// Lets something go wrong with calls from now on, and nothing else.
