@@ -92,8 +92,8 @@ impl Metrics {
         (!known.is_empty()).then(|| self.document("step", &ended.step, &known, &properties))
     }
 
-    /// Tells how an invocation ended, such as `succeeded`, `failed` or `later`, what it was called with, such as
-    /// `BeforeInstall` or `reconcile`, and how long it took.
+    /// Tells how an invocation ended, such as `succeeded`, `failed` or `later`, what it did, such as `codedeploy`,
+    /// `ecs` or `release`, and how long it took.
     pub fn outcome(&self, outcome: &str, event: &str, took: Duration) -> Document {
         let metrics =
             [("Outcomes", "Count", 1), ("InvocationDuration", "Milliseconds", milliseconds(took))];
