@@ -255,6 +255,19 @@ async fn a_hand_over_that_got_lost_is_found_by_the_reconciler() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn every_hook_is_written_down_so_that_a_lost_one_is_found() {
+    let shop = shop().await;
+    shop.deploy("web", B).await;
+
+    shop.answer_until(async |it| it.active().await == B).await;
+
+    let note = shop.store().await.hook_note("deployment/web").unwrap().to_string();
+    for event in ["BeforeInstall", "AfterInstall", "AfterAllowTestTraffic", "BeforeAllowTraffic"] {
+        assert!(note.contains(&format!("\"event\":\"{event}\"")), "{event}: {note}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_late_repetition_of_an_event_acts_no_more() {
     let shop = shop().await;
     let id = shop.deploy("web", B).await;
